@@ -1,0 +1,48 @@
+"""What a backend's name says: its kind, its label, its name as an extra, group or index."""
+
+from __future__ import annotations
+
+import re
+
+AUTO = "auto"
+_CUDA = re.compile(r"cu(\d+)(\d)")
+_ROCM = re.compile(r"rocm(\d+(?:\.\d+)+)")
+
+
+def kind(backend: str) -> str:
+    """`cpu`, `cuda`, `rocm` or `xpu`; an empty string for a name of no such form."""
+    if backend in ("cpu", "xpu"):
+        return backend
+    if _CUDA.fullmatch(backend):
+        return "cuda"
+    return "rocm" if _ROCM.fullmatch(backend) else ""
+
+
+def version(backend: str) -> tuple[int, ...]:
+    """The accelerator's version: `cu126` is (12, 6), `rocm6.2.4` is (6, 2, 4), `cpu` is ()."""
+    if match := _CUDA.fullmatch(backend):
+        return tuple(int(part) for part in match.groups())
+    if match := _ROCM.fullmatch(backend):
+        return tuple(int(part) for part in match[1].split("."))
+    return ()
+
+
+def label(backend: str) -> str:
+    """How people say it: `cu126` is "CUDA 12.6"."""
+    words = {"cpu": "CPU", "cuda": "CUDA", "rocm": "ROCm", "xpu": "Intel GPU (XPU)", "": backend}
+    return " ".join([words[kind(backend)], *([number] if (number := dotted(backend)) else [])])
+
+
+def dotted(backend: str) -> str:
+    """`cu126` is "12.6"; empty for `cpu` and `xpu`."""
+    return ".".join(str(part) for part in version(backend))
+
+
+def slug(backend: str) -> str:
+    """The name of its extra or dependency group, normalized as PEP 685 wants: `rocm7-2`."""
+    return backend.replace(".", "-")
+
+
+def index_name(backend: str) -> str:
+    """The name of its index in `[[tool.uv.index]]`."""
+    return f"pytorch-{slug(backend)}"

@@ -1,0 +1,57 @@
+"""The four platforms a project can claim, and the environment markers that tell them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A platform as wheels know it; `sys_platform` and `machine` are the values of PEP 508."""
+
+    name: str
+    label: str
+    sys_platform: str
+    machine: str
+
+    @property
+    def marker(self) -> str:
+        """The marker that is true on this platform alone."""
+        return f"sys_platform == '{self.sys_platform}' and platform_machine == '{self.machine}'"
+
+
+PLATFORMS = {
+    platform.name: platform
+    for platform in (
+        Platform("linux-x86_64", "Linux x86-64", "linux", "x86_64"),
+        Platform("linux-aarch64", "Linux aarch64", "linux", "aarch64"),
+        Platform("windows-amd64", "Windows x86-64", "win32", "AMD64"),
+        Platform("macos-arm64", "macOS arm64", "darwin", "arm64"),
+    )
+}
+MACOS = "macos-arm64"
+WINDOWS = "windows-amd64"
+LINUX = ("linux-x86_64", "linux-aarch64")
+
+
+def marker(covered: Collection[str], claimed: Collection[str]) -> str:
+    """The shortest marker for the platforms that are both covered and claimed.
+
+    A machine is named only where `covered` lacks another machine of the same system, so that the
+    marker describes the index and stays right when the project claims a further platform.
+    """
+    wanted = [p for p in PLATFORMS.values() if p.name in covered and p.name in claimed]
+    everywhere = {p.name for p in PLATFORMS.values()} - {MACOS}
+    if everywhere <= set(covered) and {p.sys_platform for p in wanted} == {"linux", "win32"}:
+        return "sys_platform != 'darwin'"
+    clauses: list[str] = []
+    for platform in wanted:
+        siblings = {p.name for p in PLATFORMS.values() if p.sys_platform == platform.sys_platform}
+        whole = siblings <= set(covered)
+        clause = f"sys_platform == '{platform.sys_platform}'" if whole else platform.marker
+        if clause not in clauses:
+            clauses.append(clause)
+    if len(clauses) > 1:
+        clauses = [f"({clause})" if " and " in clause else clause for clause in clauses]
+    return " or ".join(clauses)

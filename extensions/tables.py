@@ -1,0 +1,187 @@
+"""The tables of `releases.yml` and `backends.yml` as typed values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .backends import kind, version
+
+# The pure-Python loader is six times slower; a PyYAML without libyaml still works with it.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+UNVERIFIED = frozenset({"low", "guess"})
+
+
+def minor(text: str) -> tuple[int, ...]:
+    """A dotted version as integers, so that 2.9 sorts before 2.10."""
+    return tuple(int(part) for part in text.split("."))
+
+
+def next_minor(text: str) -> str:
+    """The first version of the next minor series: `0.29.1` gives `0.30`, `3.14` gives `3.15`."""
+    major, second, *_ = text.split(".")
+    return f"{major}.{int(second) + 1}"
+
+
+@dataclass(frozen=True)
+class Companion:
+    """torchvision or torchaudio: the release that goes with a torch line."""
+
+    name: str
+    version: str
+    absent: frozenset[str] = frozenset()
+    last_python: str | None = None
+
+
+@dataclass(frozen=True)
+class Triton:
+    """The triton package of torch's ROCm or XPU wheels; `version` None: torch's pin decides."""
+
+    name: str
+    version: str | None = None
+    platforms: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """A release line of torch. `indexes` maps backend to platform to confidence."""
+
+    name: str
+    torch: str
+    first_python: str
+    last_python: str
+    default_python: str
+    oldest_glibc: str
+    oldest_macos: str
+    companions: Mapping[str, Companion]
+    triton: Mapping[str, Triton]
+    no_local: Mapping[str, frozenset[str]]
+    pypi: Mapping[str, str]
+    indexes: Mapping[str, Mapping[str, str]]
+
+    @property
+    def pythons(self) -> tuple[str, ...]:
+        """Every supported minor version, oldest first."""
+        first, last = int(self.first_python.split(".")[1]), int(self.last_python.split(".")[1])
+        return tuple(f"3.{number}" for number in range(first, last + 1))
+
+    def backends(self, of_kind: str | None = None) -> list[str]:
+        """Its backends, `cpu` first and then by kind, oldest version first."""
+        order = ["cpu", "cuda", "rocm", "xpu"]
+        names = [b for b in self.indexes if of_kind in (None, kind(b))]
+        return sorted(names, key=lambda b: (order.index(kind(b)), version(b)))
+
+    def verified(self, backend: str, platform: str | None = None) -> bool:
+        """Whether its index was observed: on that platform, or on at least one."""
+        cells = self.indexes[backend]
+        seen = [cells[platform]] if platform else list(cells.values())
+        return any(confidence not in UNVERIFIED for confidence in seen)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """All tables; `lines` is newest first."""
+
+    lines: Mapping[str, Line]
+    drivers: Mapping[str, Mapping[str, str]]
+    cuda_architectures: Mapping[str, list[Mapping[str, Any]]]
+    rocm_architectures: Mapping[str, list[str]]
+    not_offered: Mapping[str, str]
+
+    def backends(self) -> set[str]:
+        """Every backend that some line offers."""
+        return {backend for line in self.lines.values() for backend in line.indexes}
+
+    def lines_with(self, backend: str) -> list[str]:
+        """The lines that offer a backend, newest first."""
+        return [name for name, line in self.lines.items() if backend in line.indexes]
+
+    def default_line(self) -> str:
+        """The newest line whose CPU index and at least one CUDA index were observed."""
+        for name, line in self.lines.items():
+            if line.verified("cpu") and any(map(line.verified, line.backends("cuda"))):
+                return name
+        return next(iter(self.lines))
+
+    def driver_floor(self, backend: str, system: str) -> str | None:
+        """The oldest NVIDIA driver for a CUDA backend; `system` is `linux` or `windows`."""
+        if kind(backend) != "cuda":
+            return None
+        return self.drivers.get(f"cu{version(backend)[0]}", {}).get(system)
+
+    def architectures(self, backend: str, line: str, machine: str = "x86_64") -> list[str]:
+        """`sm_75` … or `gfx90a` … in a build; empty where no source says."""
+        if kind(backend) == "rocm":
+            return list(self.rocm_architectures.get(backend, ()))
+        found: list[str] = []
+        for block in self.cuda_architectures.get(backend, ()):
+            if minor(block["since"]) <= minor(line):
+                found = list(block.get(machine, ()))
+        return found
+
+    def cap(self, line: Line, package: str) -> str:
+        """The exclusive upper bound that keeps a package on this line, e.g. `2.15`.
+
+        The next minor series, or the release that belongs to the next torch line where that comes
+        first: torchvision 0.29.1 goes with torch 2.14, and 0.29.2 with 2.15.
+        """
+        own = line.torch if package == "torch" else line.companions[package].version
+        bounds = [next_minor(own)]
+        if package != "torch":
+            others = (other.companions.get(package) for other in self.lines.values())
+            later = [c.version for c in others if c and minor(c.version) > minor(own)]
+            bounds.extend(later)
+        return min(bounds, key=minor)
+
+
+def _line(block: Mapping[str, Any]) -> Line:
+    python = block["python"]
+    companions = {
+        name: Companion(name, c["version"], frozenset(c.get("absent", ())), c.get("last_python"))
+        for name, c in block["companions"].items()
+    }
+    triton = {
+        of_kind: Triton(
+            t["name"],
+            t.get("version"),
+            frozenset(t["platforms"]) if "platforms" in t else None,
+        )
+        for of_kind, t in block.get("triton", {}).items()
+    }
+    return Line(
+        name=block["line"],
+        torch=block["torch"],
+        first_python=python["first"],
+        last_python=python["last"],
+        default_python=python["default"],
+        oldest_glibc=block["oldest"]["glibc"],
+        oldest_macos=block["oldest"]["macos"],
+        companions=companions,
+        triton=triton,
+        no_local={p: frozenset(names) for p, names in block.get("no_local", {}).items()},
+        pypi=block["pypi"],
+        indexes=block["indexes"],
+    )
+
+
+@lru_cache
+def load(folder: Path) -> Tables:
+    """Read both files of a folder. Raises OSError, yaml.YAMLError or KeyError if one is broken."""
+    releases, backends = (
+        yaml.load((folder / name).read_text(encoding="utf-8"), Loader=_LOADER)
+        for name in ("releases.yml", "backends.yml")
+    )
+    lines = sorted((_line(b) for b in releases["releases"]), key=lambda x: minor(x.name))
+    return Tables(
+        lines={line.name: line for line in reversed(lines)},
+        drivers=backends["drivers"],
+        cuda_architectures=backends["cuda_architectures"],
+        rocm_architectures=backends["rocm_architectures"],
+        not_offered=backends["not_offered"],
+    )

@@ -1,0 +1,161 @@
+"""The contract of questions: their order, which are asked, and their values in native types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import yaml
+
+from .backends import AUTO
+from .names import PYTORCH_URL
+from .platforms import LINUX, MACOS, PLATFORMS, WINDOWS
+
+STRATEGIES = {
+    "pypi": "only PyPI: CUDA on Linux, CPU on Windows, MPS on macOS",
+    "index": "one PyTorch index for all platforms that it serves",
+    "markers": "another index per operating system",
+    "extras": "uv sync --extra cpu, or --extra cu130",
+    "groups": "dependency groups with a default: plain uv sync is right",
+    "pip": "the uv pip interface, without a lock",
+}
+LICENSES = {
+    "MIT": "MIT",
+    "Apache-2.0": "Apache License 2.0",
+    "BSD-3-Clause": "BSD 3-Clause",
+    "proprietary": "none: all rights reserved",
+}
+
+# In the order in which they are asked: a later answer may be refused because of an earlier one.
+KEYS = (
+    "project_name",
+    "package_name",
+    "project_description",
+    "user_name",
+    "user_email",
+    "license",
+    "torch_version",
+    "python_version",
+    "strategy",
+    "backend",
+    "linux_backend",
+    "windows_backend",
+    "backends",
+    "default_backend",
+    "packages",
+    "platforms",
+    "index_url",
+)
+LISTS = frozenset({"backends", "packages", "platforms"})
+_ASKED_FOR = {
+    "backend": ("index", "pip"),
+    "linux_backend": ("markers",),
+    "windows_backend": ("markers",),
+    "backends": ("extras", "groups"),
+    "default_backend": ("groups",),
+}
+
+_SCALARS = (str, int, float)
+
+Known = Mapping[str, Any]
+"""Answers that are known so far: native values, any key may be missing."""
+
+
+DEFAULT_STRATEGY = "groups"
+
+
+def asked(key: str, known: Known) -> bool:
+    """Whether a question matters for the strategy that was chosen."""
+    return key not in _ASKED_FOR or known.get("strategy") in _ASKED_FOR[key]
+
+
+def native(key: str, value: Any) -> Any:
+    """A raw answer in its native type: a list of str where several can be chosen, else a str.
+
+    Raises ValueError, with a reason for people, for an answer of another shape.
+    """
+    if key not in LISTS:
+        if not isinstance(value, _SCALARS):
+            raise ValueError("it is not a text. Nearest: a text in quotes, or leave it out")
+        return str(value)
+    if isinstance(value, str):
+        try:
+            value = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError, LookupError, RecursionError):
+            # PyYAML raises all of these for odd scalars and deep nesting.
+            value = None
+    if not isinstance(value, (list, tuple)) or not all(isinstance(x, _SCALARS) for x in value):
+        raise ValueError("it is not a list of names. Nearest: [a, b], or leave it out")
+    return list(dict.fromkeys(str(item) for item in value))
+
+
+def read(context: Mapping[str, Any]) -> dict[str, Any]:
+    """The known answers in a Jinja context. What has the wrong shape counts as unknown."""
+    known: dict[str, Any] = {}
+    for key in KEYS:
+        if key in context:
+            try:
+                known[key] = native(key, context[key])
+            except ValueError:
+                continue
+    if "strategy" not in known:
+        return known
+    return {key: value for key, value in known.items() if asked(key, known)}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Every answer that shapes the plan, complete and already checked."""
+
+    project_name: str
+    package_name: str
+    torch_version: str
+    python_version: str
+    strategy: str
+    packages: tuple[str, ...]
+    platforms: tuple[str, ...]
+    index_url: str = PYTORCH_URL
+    backend: str = ""
+    linux_backend: str = ""
+    windows_backend: str = ""
+    backends: tuple[str, ...] = field(default=())
+    default_backend: str = ""
+
+    @classmethod
+    def complete(cls, known: Known) -> Answers:
+        """From known answers. Raises KeyError for one that is missing."""
+        names = {f.name for f in fields(cls)}
+        values = {
+            key: tuple(known[key]) if key in LISTS else known[key]
+            for key in KEYS
+            if key in names and asked(key, known)
+        }
+        values["index_url"] = values["index_url"].rstrip("/")
+        return cls(**values)
+
+
+def targets(known: Known) -> dict[str, tuple[str, ...]]:
+    """The chosen backends, each with the platforms on which the strategy asks for it.
+
+    macOS is in no list: its wheels come from PyPI whatever is chosen. `auto` names no backend.
+    """
+    claimed = known.get("platforms", tuple(PLATFORMS))
+    others = tuple(p for p in claimed if p != MACOS)
+    match known.get("strategy"):
+        case "markers":
+            wanted = {
+                "linux_backend": tuple(p for p in others if p in LINUX),
+                "windows_backend": tuple(p for p in others if p == WINDOWS),
+            }
+            found: dict[str, tuple[str, ...]] = {}
+            for key, on in wanted.items():
+                if on and key in known:
+                    found[known[key]] = found.get(known[key], ()) + on
+            return found
+        case "index" | "pip":
+            backend = known.get("backend", AUTO)
+            return {} if backend == AUTO else {backend: others}
+        case "extras" | "groups":
+            return {backend: others for backend in known.get("backends", ())}
+    return {}

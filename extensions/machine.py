@@ -1,0 +1,179 @@
+"""What accelerator this machine has: the default for a backend, never a reason to fail.
+
+NVIDIA: `nvidia-smi` gives driver and compute capability. AMD: the kernel's list of agents, which
+is what `rocm_agent_enumerator` reads as well. Intel: a discrete GPU on the PCI bus; an integrated
+one, which sits on bus 0, does not count, since PyTorch does not support it officially.
+
+The variable TORCH_TEMPLATE_MACHINE sets the result (CI, tests): `none`, `xpu`, `rocm,gfx942` or
+`cuda,580.65.06,9.0`, with the driver and then the compute capability of each GPU.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from .backends import kind
+from .platforms import PLATFORMS
+from .tables import Line, Tables
+
+VARIABLE = "TORCH_TEMPLATE_MACHINE"
+_WSL = "/usr/lib/wsl/lib"
+_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True)
+class Machine:
+    """`kind` is `cuda`, `rocm`, `xpu` or `cpu`; capabilities are (major, minor) per GPU."""
+
+    kind: str = "cpu"
+    system: str = "linux"
+    machine: str = "x86_64"
+    driver: tuple[int, ...] = ()
+    capabilities: tuple[tuple[int, int], ...] = ()
+    architectures: tuple[str, ...] = ()
+
+
+def this_machine(environ: Mapping[str, str] = os.environ, root: Path = Path("/")) -> Machine:
+    """Look at this machine. Never raises: what cannot be read counts as no accelerator."""
+    system = "windows" if platform.system() == "Windows" else platform.system().lower()
+    machine = platform.machine().lower()
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
+    none = Machine(system=system, machine=machine)
+    looks: list[Callable[[], Machine | None]] = [
+        lambda: _nvidia(environ, system, machine),
+        lambda: _amd(root, system, machine),
+        lambda: _intel(root, system, machine),
+    ]
+    if VARIABLE in environ:
+        looks = [lambda: _stated(environ[VARIABLE], system, machine)]
+    for look in looks if system != "darwin" or VARIABLE in environ else []:
+        with suppress(OSError, ValueError, subprocess.SubprocessError):
+            if found := look():
+                return found
+    return none
+
+
+def fitting_backends(tables: Tables, line: Line, machine: Machine) -> list[str]:
+    """The backends of a line that run on a machine, best first; empty if it has no accelerator.
+
+    The best is the newest; those whose index was observed for the machine's platform go first.
+    """
+    here = platform_name(machine)
+    fit = [
+        backend
+        for backend in line.backends(machine.kind)
+        if backend != "cpu"
+        and here in line.indexes[backend]
+        and _runs(tables, line, backend, machine)
+    ]
+    # A stable sort keeps the order of versions among equals.
+    return sorted(reversed(fit), key=lambda backend: not line.verified(backend, here))
+
+
+def platform_name(machine: Machine) -> str:
+    """The platform of a machine, as the tables call it; "" for one that no table has."""
+    systems = {"linux": "linux", "windows": "win32", "darwin": "darwin"}
+    for name, other in PLATFORMS.items():
+        same_machine = machine.machine == {"AMD64": "x86_64", "arm64": "aarch64"}.get(
+            other.machine, other.machine
+        )
+        if same_machine and systems.get(machine.system) == other.sys_platform:
+            return name
+    return ""
+
+
+def _runs(tables: Tables, line: Line, backend: str, machine: Machine) -> bool:
+    built = tables.architectures(backend, line.name, machine.machine)
+    if kind(backend) == "rocm":
+        # One agent is enough: a processor's own small GPU stands beside the one that matters.
+        return not machine.architectures or bool(set(machine.architectures) & set(built))
+    if kind(backend) != "cuda":
+        return True
+    floor = tables.driver_floor(backend, machine.system)
+    if floor and machine.driver and machine.driver < _numbers(floor):
+        return False
+    # Code for sm_80 runs on every later 8.x, and on no other major version.
+    codes = [(int(sm[3:-1]), int(sm[-1])) for sm in built]
+    return not codes or all(
+        any(major == has[0] and minor <= has[1] for major, minor in codes)
+        for has in machine.capabilities
+    )
+
+
+def _stated(text: str, system: str, machine: str) -> Machine:
+    what, *details = [part.strip() for part in text.split(",") if part.strip()] or [""]
+    if what == "cuda":
+        driver, *capabilities = details or [""]
+        return Machine(
+            "cuda", system, machine, _numbers(driver), tuple(map(_capability, capabilities))
+        )
+    if what == "rocm":
+        return Machine("rocm", system, machine, architectures=tuple(details))
+    return Machine("xpu" if what == "xpu" else "cpu", system, machine)
+
+
+def _nvidia(environ: Mapping[str, str], system: str, machine: str) -> Machine | None:
+    tool = _nvidia_smi(environ, system)
+    if tool is None:
+        return None
+    query = subprocess.run(
+        [str(tool), "--query-gpu=driver_version,compute_cap", "--format=csv,noheader"],
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    # An old driver does not know compute_cap, a broken one prints a sentence: both give no row.
+    rows = re.findall(r"^\s*(\d+(?:\.\d+)*)\s*,\s*(\d+\.\d+)\s*$", query.stdout, re.MULTILINE)
+    if query.returncode or not rows:
+        return None
+    capabilities = tuple(_capability(capability) for _, capability in rows)
+    return Machine("cuda", system, machine, _numbers(rows[0][0]), capabilities)
+
+
+def _nvidia_smi(environ: Mapping[str, str], system: str) -> Path | None:
+    """The tool in an absolute folder of PATH: shutil.which would also look in the current one."""
+    name, extra = ("nvidia-smi.exe", []) if system == "windows" else ("nvidia-smi", [_WSL])
+    folders = [Path(folder) for folder in [*environ.get("PATH", "").split(os.pathsep), *extra]]
+    found = (folder / name for folder in folders if folder.is_absolute())
+    return next((tool for tool in found if os.access(tool, os.X_OK) and tool.is_file()), None)
+
+
+def _amd(root: Path, system: str, machine: str) -> Machine | None:
+    """Agents of the amdkfd driver; gfx_target_version 90402 is gfx942, and 0 is a CPU."""
+    found = []
+    for node in sorted(root.glob("sys/class/kfd/kfd/topology/nodes/*/properties")):
+        version = re.search(r"^gfx_target_version (\d+)$", node.read_text(), re.MULTILINE)
+        if version and (number := int(version[1])):
+            found.append(f"gfx{number // 10000}{number // 100 % 100:x}{number % 100:x}")
+    if not found:
+        return None
+    return Machine("rocm", system, machine, architectures=tuple(dict.fromkeys(found)))
+
+
+def _intel(root: Path, system: str, machine: str) -> Machine | None:
+    """Display controllers (PCI class 0x03) of Intel behind a bridge, i.e. on a bus other than 0."""
+    for device in sorted(root.glob("sys/bus/pci/devices/*")):
+        bus = device.name.split(":")[1:2]
+        if bus in ([], ["00"]) or (device / "vendor").read_text().strip() != "0x8086":
+            continue
+        if (device / "class").read_text().startswith("0x03"):
+            return Machine("xpu", system, machine)
+    return None
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".") if part)
+
+
+def _capability(text: str) -> tuple[int, int]:
+    major, minor = text.split(".")
+    return int(major), int(minor)

@@ -1,0 +1,249 @@
+"""Which names, texts and URLs are fit for a project, and how text is escaped in its files."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import keyword
+import re
+import sys
+import unicodedata
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+LONGEST_NAME = 60
+PYTORCH_URL = "https://download.pytorch.org/whl"
+
+# What a rendered project itself installs: a project or package of the same name would shadow it.
+PROJECT_PACKAGES = frozenset(
+    {
+        *("torch", "torchvision", "torchaudio", "torchgen", "functorch", "triton"),
+        *("triton-rocm", "triton-xpu", "pytorch-triton-rocm", "pytorch-triton-xpu"),
+        *("filelock", "typing-extensions", "sympy", "mpmath", "networkx", "jinja2", "markupsafe"),
+        *("fsspec", "setuptools", "numpy", "pillow", "pil", "pytest", "ruff", "iniconfig"),
+        *("packaging", "pluggy", "pygments", "colorama", "tomli", "exceptiongroup"),
+        *("uv", "uv-build", "cuda", "nvidia", "intel", "pkg-resources"),
+    }
+)
+# Modules of the standard library in some Python from 3.10 on, though not in every one; and `test`,
+# which sys.stdlib_module_names leaves out.
+OTHER_STDLIB = frozenset(
+    {
+        *("aifc", "asynchat", "asyncore", "audioop", "binhex", "cgi", "cgitb", "chunk", "crypt"),
+        *("distutils", "imghdr", "imp", "lib2to3", "mailcap", "msilib", "nis", "nntplib"),
+        *("ossaudiodev", "pipes", "smtpd", "sndhdr", "spwd", "sunau", "telnetlib", "uu", "xdrlib"),
+        *("annotationlib", "compression", "profiling", "tomllib", "test"),
+    }
+)
+PROJECT_FOLDERS = frozenset({"src", "tests", "scripts"})
+
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+WINDOWS_DEVICES = frozenset(
+    {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
+)
+
+
+def ascii_words(text: str) -> list[str]:
+    """The lower-case ASCII words of a text: `Größe 2` gives `["grosse", "2"]`."""
+    folded = unicodedata.normalize("NFKD", text.casefold())
+    return re.findall(r"[a-z0-9]+", folded.encode("ascii", "ignore").decode())
+
+
+def distribution_name(project_name: str) -> str:
+    """The normalized distribution name (PEP 503); empty if the text has no ASCII word."""
+    return "-".join(ascii_words(project_name))
+
+
+def import_name(project_name: str) -> str:
+    """A package name that is always fit to use, made from a project name."""
+    name = "_".join(ascii_words(project_name))[:LONGEST_NAME].strip("_") or "my_package"
+    if name[0].isdigit():
+        name = f"project_{name}"[:LONGEST_NAME]
+    return name if package_name_refusal(name) is None else f"{name[:50]}_project"
+
+
+def human_name(folder: str) -> str:
+    """A project name that is always fit to use, made from a folder's name."""
+    name = re.sub(r"[^\w .-]+", " ", folder).strip(" .-_")[:LONGEST_NAME].strip(" .-_")
+    if name and project_name_refusal(name) is not None:
+        name = f"{name[:50]}-project"
+    return name if name and project_name_refusal(name) is None else "my-project"
+
+
+def project_name_refusal(name: str) -> str | None:
+    """Why a text cannot name a project."""
+    if not name.strip():
+        return "the name is empty. Nearest: my-project"
+    fit = human_name_hint(name)
+    if not re.fullmatch(r"[^\W_][\w .+&(),-]*", name) or name != name.rstrip():
+        return (
+            "only letters, digits, spaces and . _ - + & ( ) , are allowed, "
+            f"and the first must be a letter or digit. Nearest: {fit}"
+        )
+    if len(name) > LONGEST_NAME:
+        return f"it is longer than {LONGEST_NAME} characters. Nearest: {fit}"
+    distribution = distribution_name(name)
+    if not distribution:
+        return "a distribution name needs an ASCII letter or digit. Nearest: my-project"
+    if _is_installed(distribution):
+        return f"{distribution} is a package that the project installs. Nearest: {fit}"
+    return None
+
+
+def _is_installed(name: str) -> bool:
+    """Whether PyTorch or a tool of the project brings a package of that name."""
+    # The libraries of CUDA and oneAPI: nvidia-cudnn-cu13, cuda-toolkit, intel-cmplr-lib-rt …
+    family = name.startswith(("nvidia-", "cuda-", "intel-")) and not name.endswith("-project")
+    return family or name in PROJECT_PACKAGES
+
+
+def human_name_hint(name: str) -> str:
+    """A fit name that is close to an unfit one."""
+    words = ascii_words(name)
+    hint = "-".join(words)[:30].strip("-") or "my-project"
+    return f"{hint}-project" if _is_installed(hint) else hint
+
+
+def package_name_refusal(name: str) -> str | None:
+    """Why a text cannot be the import name of the project's package."""
+    if not name.strip():
+        return "the name is empty. Nearest: my_package"
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        return (
+            "an import name has ASCII letters, digits and _ alone, and begins with a letter. "
+            f"Nearest: {import_name(name)}"
+        )
+    if len(name) > LONGEST_NAME:
+        return f"it is longer than {LONGEST_NAME} characters. Nearest: {name[:30]}"
+    # Windows and macOS do not tell Torch.py from torch.py.
+    lower = name.lower()
+    reason = None
+    if keyword.iskeyword(name) or keyword.iskeyword(lower):
+        reason = "is a keyword of Python"
+    elif lower in OTHER_STDLIB or lower in {m.lower() for m in sys.stdlib_module_names}:
+        reason = "is a module of the standard library"
+    elif _is_installed(lower.replace("_", "-")):
+        reason = "is a package that the project installs"
+    elif lower in PROJECT_FOLDERS:
+        reason = "is a folder of the project"
+    elif lower in WINDOWS_DEVICES:
+        reason = "is a device name on Windows"
+    return f"{name} {reason}. Nearest: {lower}_project" if reason else None
+
+
+def text_refusal(text: str) -> str | None:
+    """Why a text does not fit on one line of a file."""
+    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text):
+        return "it has a line break or a control character. Nearest: the same text on one line"
+    if len(text) > 500:
+        return "it is longer than 500 characters. Nearest: one sentence"
+    return None
+
+
+def email_refusal(text: str) -> str | None:
+    """Why a text is no e-mail address; empty is allowed."""
+    if not text or re.fullmatch(r"[^@\s<>\"'\\{},]+@[^@\s<>\"'\\{},]+", text):
+        return text_refusal(text)
+    return "that is no e-mail address. Nearest: name@example.org, or leave it empty"
+
+
+def index_url_refusal(url: str, backends: Collection[str]) -> str | None:
+    """Why a URL cannot be the base of the PyTorch indexes."""
+    nearest = "Nearest: https://mirror.example.org/pytorch/whl"
+    # The URL goes into TOML, Markdown and shell commands: nothing in it may need a quote.
+    if not re.fullmatch(r"([A-Za-z0-9._~:/@\[\]+,=?#-]|%[0-9A-Fa-f]{2})+", url):
+        return f"a plain URL has no spaces, quotes or characters of a shell. {nearest}"
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return f"that is no URL. {nearest}"
+    if parts.scheme not in ("https", "http") or not host:
+        return f"it must begin with https:// and name a host. {nearest}"
+    bare = parts.netloc.rpartition("@")[2]
+    if not re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d+)?", bare) or "[" in parts.path:
+        return f"that is no URL. {nearest}"
+    nearest = f"Nearest: {_repaired(parts, host, backends)}"
+    if "@" in parts.netloc:
+        return (
+            "credentials would be written into files that are committed; uv reads them from "
+            f"UV_INDEX_<NAME>_USERNAME and UV_INDEX_<NAME>_PASSWORD. {nearest}"
+        )
+    if "?" in url or "#" in url:
+        return f"a backend is appended to it, so it can have no query or fragment. {nearest}"
+    if parts.scheme == "http" and not _is_loopback(host):
+        return f"plain http lets anyone on the way replace a wheel. {nearest}"
+    if parts.path.rstrip("/").rpartition("/")[2] in backends:
+        return f"it is the base of all indexes, without a backend at its end. {nearest}"
+    if host.endswith("pytorch.org") and url.rstrip("/") != PYTORCH_URL:
+        return f"on PyTorch's own host the indexes are at one place. Nearest: {PYTORCH_URL}"
+    return None
+
+
+def _repaired(parts: SplitResult, host: str, backends: Collection[str]) -> str:
+    """The URL without all that `index_url_refusal` refuses."""
+    path = parts.path.rstrip("/")
+    while path.rpartition("/")[2] in backends:
+        path = path.rpartition("/")[0].rstrip("/")
+    scheme = "http" if parts.scheme == "http" and _is_loopback(host) else "https"
+    netloc = parts.netloc.rpartition("@")[2].lower()
+    return urlunsplit((scheme, netloc, path, "", ""))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def toml_string(text: str) -> str:
+    """A basic string of TOML 1.0, quotes included."""
+    # JSON's escapes are TOML's, but TOML forbids a bare DEL.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def markdown_text(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    escaped = re.sub(r"([\\`*\[\]<>|&~])", r"\\\1", text.strip())
+    # An underscore between two letters is no emphasis.
+    escaped = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", escaped)
+    return re.sub(r"^(\d+)?([#+.)=-])", r"\1\\\2", escaped)
+
+
+def paragraphs(text: str) -> str:
+    """A text whose parts were left out or not: one blank line between those that are there."""
+    return re.sub(r"\n{3,}", "\n\n", text).strip("\n") + "\n"
+
+
+def python_string(text: str, column: int, width: int = 88) -> str:
+    """A Python string for an assignment at a column, laid out as `ruff format` lays it out."""
+    if column + len(text) + 2 <= width:
+        return json.dumps(text)
+    pieces: list[str] = []
+    for word in re.findall(r"\S+ ?", text):
+        if pieces and len(pieces[-1] + word) + 6 <= width:
+            pieces[-1] += word
+        else:
+            pieces.append(word)
+    lines = [f"    {json.dumps(piece)}" for piece in pieces]
+    lines = [f"{line}  # noqa: E501" if len(line) > width else line for line in lines]
+    return "\n".join(["(", *lines, ")"])
+
+
+def recorded(answers: Mapping[str, Any]) -> dict[str, Any]:
+    """The answers for the answers file, with the template's address in full.
+
+    Copier records it as typed: Renovate cannot look up `gh:org/repo`, and nobody finds `.` again
+    from another folder.
+    """
+    source = str(answers.get("_src_path", ""))
+    hosts = {"gh": "https://github.com", "gl": "https://gitlab.com"}
+    host, _, repository = source.partition(":")
+    if host in hosts and repository:
+        source = f"{hosts[host]}/{repository.strip('/').removesuffix('.git')}.git"
+    elif source.startswith(".") or Path(source).is_dir():
+        source = str(Path(source).resolve())
+    return {**answers, "_src_path": source}

@@ -1,0 +1,174 @@
+"""What a question offers, and its default: the first candidate that fits all known answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from . import names
+from .answers import DEFAULT_STRATEGY, KEYS, LICENSES, PYTORCH_URL, STRATEGIES, Known, asked
+from .backends import AUTO, kind, label
+from .machine import Machine, fitting_backends
+from .platforms import MACOS, PLATFORMS, WINDOWS
+from .refusals import nearest_backend, why_not, why_not_any
+from .tables import Line, Tables, minor
+
+NOT_VERIFIED = "not verified"
+
+
+def choices(key: str, tables: Tables, known: Known) -> dict[str, str]:
+    """Label to value, for a question with fixed choices, as they fit the earlier answers."""
+    line = _line(tables, known)
+    match key:
+        case "license":
+            return {text: name for name, text in LICENSES.items()}
+        case "strategy":
+            return {f"{name}: {text}": name for name, text in STRATEGIES.items()}
+        case "torch_version":
+            return {_line_label(other): name for name, other in tables.lines.items()}
+        case "python_version":
+            return {python: python for python in line.pythons}
+        case "platforms":
+            return {platform.label: name for name, platform in PLATFORMS.items()}
+        case "packages":
+            return {f"{c.name} {c.version}": c.name for c in line.companions.values()}
+    offered = list(known.get("backends", ())) if key == "default_backend" else line.backends()
+    if key == "windows_backend":
+        offered = [b for b in offered if WINDOWS in line.indexes[b]]
+    found = {_backend_label(tables, line, b): b for b in offered if b in line.indexes}
+    if key == "backend" and known.get("strategy") == "pip":
+        found["auto: what uv finds on the machine"] = AUTO
+    return found
+
+
+def successor(key: str, tables: Tables, known: Known, previous: Any) -> Any:
+    """What comes nearest to an answer of an earlier version that cannot work any more.
+
+    None where nothing comes near, or the question is of another sort.
+    """
+    line = _line(tables, known)
+    match key:
+        case "backend" | "linux_backend" | "windows_backend":
+            value = nearest_backend(choices(key, tables, known).values(), previous)
+        case "default_backend":
+            value = nearest_backend(known.get("backends", ()), previous)
+        case "backends":
+            value = list(dict.fromkeys(nearest_backend(line.backends(), b) for b in previous))
+        case "python_version" if re.fullmatch(r"3\.\d+", previous):
+            older = minor(previous) < minor(line.first_python)
+            value = line.first_python if older else line.last_python
+        case _:
+            return None
+    return value if why_not(key, tables, {**known, key: value}) is None else None
+
+
+def default(
+    key: str, tables: Tables, known: Known, folder: str, machine: Callable[[], Machine]
+) -> Any:
+    """The default of a question; `folder` is the destination's name.
+
+    Answers that were given in advance to later questions count too: with `backend` given, the
+    default of `torch_version` is the newest line that has it.
+    """
+    later = KEYS[KEYS.index(key) :]
+    # A question before the strategy's looks ahead under the strategy that will be the default.
+    ahead = {"strategy": _strategy(known), **known}
+    candidates = list(_candidates(key, tables, known, folder, machine))
+    for keys in (later, [key]):
+        for candidate in candidates:
+            if why_not_any(keys, tables, {**ahead, key: candidate}) is None:
+                return candidate
+    return candidates[0]
+
+
+def _line(tables: Tables, known: Known) -> Line:
+    name = known.get("torch_version", "")
+    return tables.lines.get(name) or tables.lines[tables.default_line()]
+
+
+def _line_label(line: Line) -> str:
+    observed = any(line.verified(backend) for backend in line.indexes)
+    note = "" if observed else f", its indexes are {NOT_VERIFIED}"
+    return f"{line.name} ({line.torch}{note})"
+
+
+def _backend_label(tables: Tables, line: Line, backend: str) -> str:
+    details = []
+    if floor := tables.driver_floor(backend, "linux"):
+        details.append(f"NVIDIA driver {floor} or newer")
+    if not line.verified(backend):
+        details.append(NOT_VERIFIED)
+    note = f" ({', '.join(details)})" if details else ""
+    return f"{backend}: {label(backend)}{note}"
+
+
+def _candidates(
+    key: str, tables: Tables, known: Known, folder: str, machine: Callable[[], Machine]
+) -> Iterator[Any]:
+    line = _line(tables, known)
+    match key:
+        case "project_name":
+            yield names.human_name(folder)
+        case "package_name":
+            yield names.import_name(known.get("project_name", ""))
+        case "project_description":
+            yield "A PyTorch project."
+        case "user_name" | "user_email":
+            yield ""
+        case "license":
+            yield "MIT"
+        case "torch_version":
+            yield tables.default_line()
+            yield from tables.lines
+        case "python_version":
+            yield line.default_python
+            yield from reversed(line.pythons)
+        case "strategy":
+            yield _strategy(known)
+        case "backend":
+            yield from fitting_backends(tables, line, machine())
+            yield "cpu"
+        case "linux_backend":
+            yield from _newest_cuda(line, known)
+            yield "cpu"
+        case "windows_backend":
+            yield "cpu"
+        case "backends":
+            wanted = known.get("default_backend", "cpu")
+            if asked("default_backend", known) and wanted != "cpu":
+                yield ["cpu", wanted]
+            yield from (["cpu", cuda] for cuda in _newest_cuda(line, known))
+            yield from (["cpu", other] for other in line.backends() if kind(other) != "cuda")
+        case "default_backend":
+            backends = list(known.get("backends", ()))
+            yield from (b for b in fitting_backends(tables, line, machine()) if b in backends)
+            yield "cpu" if "cpu" in backends else next(iter(backends), "cpu")
+        case "packages":
+            yield ["torchvision"]
+            yield []
+        case "platforms":
+            yield list(PLATFORMS)
+        case "index_url":
+            yield PYTORCH_URL
+
+
+def _strategy(known: Known) -> str:
+    """The strategy that the answers given in advance speak of, else the default."""
+    if "backend" in known:
+        return "index"
+    if "linux_backend" in known or "windows_backend" in known:
+        return "markers"
+    only_macos = set(known.get("platforms", ())) == {MACOS}
+    return "pypi" if only_macos and "backends" not in known else DEFAULT_STRATEGY
+
+
+def _newest_cuda(line: Line, known: Known) -> list[str]:
+    """CUDA backends, newest first; those observed on every claimed platform before the others."""
+    claimed = known.get("platforms", tuple(PLATFORMS))
+
+    def observed(backend: str) -> bool:
+        return all(line.verified(backend, p) for p in line.indexes[backend] if p in claimed)
+
+    newest_first = list(reversed(line.backends("cuda")))
+    return sorted(newest_first, key=lambda backend: not observed(backend))

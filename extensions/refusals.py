@@ -1,0 +1,322 @@
+"""Why an answer cannot work: what is wrong, why, and the nearest thing that works."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from . import names
+from .answers import LICENSES, PYTORCH_URL, STRATEGIES, Known, asked, targets
+from .backends import AUTO, kind, label, version
+from .platforms import LINUX, MACOS, PLATFORMS, WINDOWS
+from .tables import Line, Tables, minor
+
+Check = Callable[[Tables, str, Known], str | None]
+
+
+def why_not(key: str, tables: Tables, known: Known) -> str | None:
+    """Why the answer to one question cannot work with the earlier ones; None if it can.
+
+    Earlier answers that are missing or unknown are not held against it.
+    """
+    return _CHECKS[key](tables, key, known)
+
+
+def why_not_any(keys: Iterable[str], tables: Tables, known: Known) -> str | None:
+    """The first refusal among the answers that are known to some questions."""
+    reasons = (why_not(key, tables, known) for key in keys if key in known and asked(key, known))
+    return next((reason for reason in reasons if reason), None)
+
+
+def _listing(values: Iterable[str]) -> str:
+    return ", ".join(values)
+
+
+def _quoted(value: str) -> str:
+    """A given value for a message: short, on one line, nothing that a template would expand."""
+    shown = "".join(c if c.isprintable() and c not in "{}" else "?" for c in value)
+    return f"'{shown[:60]}'"
+
+
+def _unknown(value: str, what: str, offered: Collection[str], nearest: str | None = None) -> str:
+    close = difflib.get_close_matches(value.lower(), offered, 1, 0.4)
+    nearest = nearest or (close[0] if close else next(iter(offered)))
+    return (
+        f"there is no {what} {_quoted(value)} (there are {_listing(offered)}). Nearest: {nearest}"
+    )
+
+
+def _one_of(what: str, offered: Collection[str]) -> Check:
+    def check(tables: Tables, key: str, known: Known) -> str | None:
+        value = known[key]
+        return None if value in offered else _unknown(value, what, offered)
+
+    return check
+
+
+def _text(refusal: Callable[[str], str | None]) -> Check:
+    def check(tables: Tables, key: str, known: Known) -> str | None:
+        return refusal(known[key])
+
+    return check
+
+
+def _line(tables: Tables, known: Known) -> Line | None:
+    return tables.lines.get(known.get("torch_version", ""))
+
+
+def _unpadded(value: str, offered: Iterable[str]) -> str | None:
+    """2.1 where 2.10 is offered and 2.1 is not: YAML reads an unquoted 2.10 as a number."""
+    padded = f"{value}0"
+    return padded if padded in set(offered) else None
+
+
+def _torch_version(tables: Tables, key: str, known: Known) -> str | None:
+    value = known[key]
+    if value in tables.lines:
+        return None
+    if padded := _unpadded(value, tables.lines):
+        return (
+            f"there is no torch line {_quoted(value)} here. "
+            f'Nearest: "{padded}", in quotes, since YAML reads an unquoted {padded} as {value}'
+        )
+    series = ".".join(value.split(".")[:2])
+    if series in tables.lines:
+        patch = tables.lines[series].torch
+        return f"a release line is asked for, not a release. Nearest: {series} (that is {patch})"
+    return _unknown(value, "torch line", tables.lines)
+
+
+def _python_version(tables: Tables, key: str, known: Known) -> str | None:
+    value, line = known[key], _line(tables, known)
+    if line is None or value in line.pythons:
+        return None
+    every = {python for other in tables.lines.values() for python in other.pythons}
+    if padded := _unpadded(value, every):
+        return (
+            f"there is no Python {_quoted(value)} here. "
+            f'Nearest: "{padded}", in quotes, since YAML reads an unquoted {padded} as {value}'
+        )
+    if value not in every:
+        return _unknown(value, "Python", line.pythons)
+    older = minor(value) < minor(line.first_python)
+    bound = f"{line.first_python} is the first" if older else f"{line.last_python} is the last"
+    nearest = line.first_python if older else line.last_python
+    others = [name for name, other in tables.lines.items() if value in other.pythons]
+    other = max(others, key=minor) if older else min(others, key=minor)
+    return (
+        f"torch {line.name} has no wheels for Python {value} on every platform: {bound}. "
+        f"Nearest: Python {nearest}, or torch {other} with Python {value}"
+    )
+
+
+def _no_backend(tables: Tables, line: Line, backend: str) -> str | None:
+    """Why a line does not offer a backend."""
+    if backend in line.indexes:
+        return None
+    nearest = nearest_backend(line.backends(), backend)
+    if reason := tables.not_offered.get(backend):
+        return f"{backend} is not offered: {reason}. Nearest: {nearest} with torch {line.name}"
+    lines = tables.lines_with(backend)
+    if not lines:
+        meant = {"cu": "cuda", "nv": "cuda", "gp": "cuda", "ro": "rocm", "am": "rocm"}
+        fit = line.backends(meant.get(backend[:2].lower(), "none"))
+        return _unknown(backend, "backend", line.backends(), fit[-1] if fit else None)
+    newest, oldest = lines[0], lines[-1]
+    if minor(line.name) > minor(newest):
+        when, other = f"its last line is {newest}", newest
+    elif minor(line.name) < minor(oldest):
+        when, other = f"its first line is {oldest}", oldest
+    else:
+        other = min(lines, key=lambda name: abs(minor(name)[1] - minor(line.name)[1]))
+        when = f"it was left out of this line, {other} has it"
+    return (
+        f"{backend} has no wheels of torch {line.name}: {when}. "
+        f"Nearest: {nearest} with torch {line.name}, or {backend} with torch {other}"
+    )
+
+
+def nearest_backend(offered: Iterable[str], backend: str) -> str:
+    """The offered backend of the same kind whose version is closest, else `cpu`."""
+    same = [other for other in offered if kind(other) == kind(backend)]
+    if not same:
+        return "cpu"
+
+    def number(name: str) -> int:
+        # 12.6 is nearer to 13.0 than to 13.2; rocm6.2 and rocm6.2.4 differ in length only.
+        major, second, third = (*version(name), 0, 0, 0)[:3]
+        return major * 100 + second * 10 + third
+
+    return min(same, key=lambda other: (abs(number(other) - number(backend)), -number(other)))
+
+
+def _backend(tables: Tables, key: str, known: Known) -> str | None:
+    value, line = known[key], _line(tables, known)
+    if line is None or (value == AUTO and known.get("strategy") == "pip"):
+        return None
+    if value == AUTO:
+        return "auto is for the strategy pip: a lock names its builds. Nearest: cpu"
+    return _no_backend(tables, line, value)
+
+
+def _windows_backend(tables: Tables, key: str, known: Known) -> str | None:
+    value, line = known[key], _line(tables, known)
+    if line is None:
+        return None
+    if reason := _backend(tables, key, known):
+        return reason
+    if WINDOWS in line.indexes[value] or WINDOWS not in known.get("platforms", PLATFORMS):
+        return None
+    fit = [b for b in line.backends(kind(value)) if WINDOWS in line.indexes[b]]
+    return (
+        f"{value} has no wheels for Windows with torch {line.name}. "
+        f"Nearest: {fit[-1] if fit else 'cpu'}"
+    )
+
+
+def _backends(tables: Tables, key: str, known: Known) -> str | None:
+    chosen, line = known[key], _line(tables, known)
+    if line is None:
+        return None
+    for backend in chosen:
+        if reason := _backend(tables, key, {**known, key: backend}):
+            return reason
+    if len(chosen) < 2:
+        given = _listing(chosen) or "none"
+        other = "cpu" if "cpu" not in chosen else line.backends("cuda")[-1]
+        instead = f", or the strategy index with {chosen[0]} alone" if chosen else ""
+        both = _listing(dict.fromkeys([*chosen, other, *([] if chosen else ["cpu"])]))
+        return (
+            f"the strategy {known.get('strategy')} chooses between two or more backends, "
+            f"and {given} was given. Nearest: [{both}]{instead}"
+        )
+    return None
+
+
+def _default_backend(tables: Tables, key: str, known: Known) -> str | None:
+    value, backends = known[key], known.get("backends")
+    if not backends:
+        return _backend(tables, key, known)
+    if value in backends:
+        return None
+    return (
+        f"{_quoted(value)} is not among the backends ({_listing(backends)}). "
+        f"Nearest: {backends[0]}, or add it to the backends"
+    )
+
+
+def _packages(tables: Tables, key: str, known: Known) -> str | None:
+    line = _line(tables, known)
+    offered = {name for other in tables.lines.values() for name in other.companions}
+    for package in known[key]:
+        if package not in offered:
+            return _unknown(package, "package", sorted(offered, reverse=True))
+        if line is None:
+            continue
+        companion = line.companions.get(package)
+        if companion is None:
+            return f"{package} has no release for torch {line.name}. Nearest: leave it out"
+        last, python = companion.last_python, known.get("python_version")
+        if last and python in line.pythons and minor(python) > minor(last):
+            return (
+                f"{package} {companion.version} has no wheels for Python {python}: "
+                f"{last} is the last. Nearest: Python {last}, or leave {package} out"
+            )
+        for backend in targets(known):
+            if backend in companion.absent:
+                return _absent(line, package, backend)
+    if line is not None and known.get("strategy") == "pypi":
+        return _pypi_companions(line, known.get("platforms", PLATFORMS), known)
+    return None
+
+
+def _absent(line: Line, package: str, backend: str) -> str:
+    companion = line.companions[package]
+    fit = [b for b in line.backends(kind(backend)) if b not in companion.absent]
+    nearest = nearest_backend(line.backends(), backend) if not fit else fit[-1]
+    return (
+        f"{package} has no build for {label(backend)}: {companion.version} is its last release, "
+        f"and {backend} came later. Nearest: {nearest}, or leave {package} out"
+    )
+
+
+def _platforms(tables: Tables, key: str, known: Known) -> str | None:
+    chosen, line = known[key], _line(tables, known)
+    for platform in chosen:
+        if platform not in PLATFORMS:
+            return _unknown(platform, "platform", PLATFORMS)
+    if not chosen:
+        return f"no platform is chosen. Nearest: [{_listing(PLATFORMS)}]"
+    if line is None:
+        return None
+    strategy = known.get("strategy")
+    if strategy in ("index", "markers") and set(chosen) == {MACOS}:
+        return (
+            f"the strategy {strategy} has no use on macOS alone, whose wheels are on PyPI. "
+            "Nearest: the strategy pypi, or another platform beside it"
+        )
+    if strategy == "pypi":
+        return _pypi_companions(line, chosen, known)
+    for backend, wanted in targets(known).items():
+        served = line.indexes.get(backend, {})
+        if not set(wanted) & set(served) and not (backend == "cpu" and MACOS in chosen):
+            return _not_served(line, backend, chosen, served)
+    return None
+
+
+def _pypi_companions(line: Line, chosen: Collection[str], known: Known) -> str | None:
+    """torchaudio's only CUDA build on PyPI may be of another CUDA than torch's."""
+    for package in known.get("packages", ()):
+        companion = line.companions.get(package)
+        clash = [p for p in chosen if companion and line.pypi.get(p) in companion.absent]
+        if clash:
+            return (
+                f"PyPI's torch {line.name} is built for {label(line.pypi[clash[0]])} on Linux, and "
+                f"{package} {companion.version} refuses to be imported with it. "
+                f"Nearest: leave {package} out, or the strategy index with another backend"
+            )
+    return None
+
+
+def _not_served(line: Line, backend: str, chosen: Collection[str], served: Mapping) -> str:
+    where = _listing(PLATFORMS[p].label for p in served)
+    fit = [b for b in line.backends(kind(backend)) if set(line.indexes[b]) & set(chosen)]
+    instead = fit[-1] if fit else "cpu"
+    return (
+        f"{backend} with torch {line.name} has wheels for {where} alone, and the project claims "
+        f"{_listing(PLATFORMS[p].label for p in chosen)}. "
+        f"Nearest: add {next(iter(served), LINUX[0])}, or take {instead} instead of {backend}"
+    )
+
+
+def _index_url(tables: Tables, key: str, known: Known) -> str | None:
+    every = frozenset(tables.backends() | set(tables.not_offered))
+    if reason := names.index_url_refusal(known[key], every):
+        return reason
+    if known.get("backend") == AUTO and known[key].rstrip("/") != PYTORCH_URL:
+        return (
+            "auto finds PyTorch's own host alone, never a mirror. "
+            f"Nearest: name a backend, or {PYTORCH_URL}"
+        )
+    return None
+
+
+_CHECKS: dict[str, Check] = {
+    "project_name": _text(names.project_name_refusal),
+    "package_name": _text(names.package_name_refusal),
+    "project_description": _text(names.text_refusal),
+    "user_name": _text(names.text_refusal),
+    "user_email": _text(names.email_refusal),
+    "license": _one_of("license", LICENSES),
+    "torch_version": _torch_version,
+    "python_version": _python_version,
+    "strategy": _one_of("strategy", STRATEGIES),
+    "backend": _backend,
+    "linux_backend": _backend,
+    "windows_backend": _windows_backend,
+    "backends": _backends,
+    "default_backend": _default_backend,
+    "packages": _packages,
+    "platforms": _platforms,
+    "index_url": _index_url,
+}

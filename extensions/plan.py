@@ -1,0 +1,270 @@
+"""The plan: everything that a render needs to know, decided once, as a frozen value.
+
+`pyproject.toml`, the README and the smoke test of a project all read the same plan, so that they
+cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .answers import PYTORCH_URL
+from .backends import AUTO, kind
+from .platforms import MACOS, PLATFORMS
+from .tables import next_minor
+
+# The oldest uv whose locks of conflicting extras and groups hold all fixes: astral-sh/uv #20237.
+UV_FLOOR = "0.12"
+# uv_build's own advice is an upper bound; uv's minor series moved to 0.13 on 2026-10-09.
+UV_CAP = "0.14"
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A direct requirement; `floor` None leaves the version to torch's own pin."""
+
+    name: str
+    floor: str | None
+    cap: str = ""
+    marker: str = ""
+
+    def __str__(self) -> str:
+        bounds = f">={self.floor},<{self.cap}" if self.floor else ""
+        return f"{self.name}{bounds}{f'; {self.marker}' if self.marker else ''}"
+
+    @property
+    def pin(self) -> str:
+        """The same on a command line, without characters that a shell would read."""
+        if self.floor and self.cap == next_minor(self.floor):
+            return f"{self.name}~={self.floor}"
+        return f"{self.name}=={self.floor}" if self.floor else self.name
+
+
+@dataclass(frozen=True)
+class Source:
+    """One entry of a package's list in `[tool.uv.sources]`; `choice` is its extra or group."""
+
+    index: str
+    marker: str
+    choice: str = ""
+
+
+@dataclass(frozen=True)
+class Index:
+    """One `[[tool.uv.index]]`."""
+
+    name: str
+    url: str
+
+    @property
+    def variable(self) -> str:
+        """The beginning of the environment variables from which uv reads its credentials."""
+        return f"UV_INDEX_{self.name.upper().replace('-', '_')}"
+
+
+@dataclass(frozen=True)
+class Build:
+    """What one platform gets for one choice.
+
+    `backend` is what the build is made for, `index` where it comes from (empty: PyPI), `versions`
+    maps each package to the version that is installed, local version included.
+    """
+
+    platform: str
+    backend: str
+    index: str
+    versions: Mapping[str, str]
+    verified: bool
+
+    @property
+    def torch(self) -> str:
+        """torch's version as installed, e.g. `2.14.1+cu130`."""
+        return self.versions["torch"]
+
+    @property
+    def shown(self) -> str:
+        """The same for a table: with the backend where the version does not tell it."""
+        told = "+" in self.torch or not self.index or self.platform == MACOS
+        return self.torch if told else f"{self.torch} ({self.backend})"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One way to install: an extra, a group, or the only way there is (then `name` is empty)."""
+
+    name: str
+    backend: str
+    label: str
+    requirements: tuple[Requirement, ...]
+    builds: tuple[Build, ...]
+    flags: str = ""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a backend needs: driver floors (empty: none is known) and GPU architectures."""
+
+    backend: str
+    label: str
+    linux_driver: str
+    windows_driver: str
+    architectures: tuple[str, ...]
+
+    @property
+    def driver(self) -> str:
+        """The driver in words, e.g. "NVIDIA 580.65.06 or newer (Windows: 580)"."""
+        floors = [self.linux_driver, self.windows_driver]
+        if not any(floors):
+            return {"rocm": "AMD's amdgpu", "xpu": "Intel's GPU driver"}.get(
+                kind(self.backend), "NVIDIA's"
+            )
+        linux, windows = floors
+        words = f"NVIDIA {linux or windows} or newer"
+        return f"{words} (Windows: {windows})" if linux and windows else words
+
+    @property
+    def gpu(self) -> str:
+        """The GPUs in words, e.g. "compute capability 7.5 to 12.0"."""
+        if not self.architectures:
+            return {"xpu": "Intel Arc, Data Center GPU Max"}.get(kind(self.backend), "see PyTorch")
+        if kind(self.backend) != "cuda":
+            return ", ".join(self.architectures)
+        codes = sorted((int(sm[3:-1]), int(sm[-1])) for sm in self.architectures)
+        first, last = (".".join(map(str, code)) for code in (codes[0], codes[-1]))
+        return f"compute capability {first} to {last}"
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What the tables of builds and needs leave to be said.
+
+    `pypi` is platforms and build of PyPI's wheels; `older` is the compute capability, backend and
+    line of the newest build for GPUs that are too old for the project's.
+    """
+
+    stand_in: bool
+    macos: bool
+    pypi: tuple[tuple[str, str], ...]
+    older: tuple[str, str, str] | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All decisions. Tuples are in the order in which they are shown."""
+
+    strategy: str
+    distribution: str
+    module: str
+    line: str
+    torch: str
+    oldest_glibc: str
+    oldest_macos: str
+    requires_python: str
+    python_version: str
+    packages: Mapping[str, str]
+    requirements: tuple[Requirement, ...]
+    choices: tuple[Choice, ...]
+    default: Choice
+    sources: Mapping[str, tuple[Source, ...]]
+    indexes: tuple[Index, ...]
+    platforms: tuple[str, ...]
+    needs: tuple[Need, ...]
+    notes: Notes
+    index_url: str
+    mirror: bool
+    uv_floor: str = UV_FLOOR
+    uv_cap: str = UV_CAP
+
+    @property
+    def environments(self) -> tuple[str, ...]:
+        """A marker per claimed platform."""
+        return tuple(PLATFORMS[platform].marker for platform in self.platforms)
+
+    @property
+    def switchable(self) -> bool:
+        """Whether the project has extras or groups to choose from."""
+        return bool(self.choices[0].name)
+
+    @property
+    def platform_labels(self) -> tuple[str, ...]:
+        """The claimed platforms as people call them."""
+        return tuple(PLATFORMS[platform].label for platform in self.platforms)
+
+    @property
+    def unclaimed(self) -> tuple[str, ...]:
+        """The platforms that torch supports and the project does not, as people call them."""
+        return tuple(p.label for p in PLATFORMS.values() if p.name not in self.platforms)
+
+    @property
+    def install(self) -> str:
+        """The command that installs the default choice."""
+        return self.sync(self.default)
+
+    @property
+    def expected(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Per claimed platform the builds that are right there, for the smoke test."""
+        found: dict[str, dict[str, None]] = {platform: {} for platform in self.platforms}
+        for choice in self.choices:
+            for build in choice.builds:
+                found[build.platform][build.backend] = None
+        return tuple((platform, tuple(builds)) for platform, builds in found.items())
+
+    @property
+    def unverified(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Backends whose index nobody has observed, each with the platforms concerned."""
+        found: dict[str, dict[str, None]] = {}
+        for choice in self.choices:
+            for build in choice.builds:
+                if not build.verified:
+                    name = PLATFORMS[build.platform].label
+                    found.setdefault(build.backend, {})[name] = None
+        return tuple((backend, tuple(names)) for backend, names in found.items())
+
+    def sync(self, choice: Choice) -> str:
+        """The command that installs a choice."""
+        if self.strategy != "pip":
+            return " ".join(filter(None, ["uv sync", choice.flags]))
+        if self.mirror:
+            return f"uv pip install {' '.join(r.pin for r in self.requirements)} {choice.flags}"
+        return f"uv pip install --requirements pyproject.toml --extra dev {choice.flags}"
+
+    @property
+    def install_pattern(self) -> str:
+        """The command with `{build}` where it names the build, which `pip` alone does."""
+        if self.strategy != "pip" or self.default.backend == AUTO:
+            return self.install
+        pattern = pip_flags(self.index_url, "{build}")
+        return self.install.replace(self.default.flags, pattern)
+
+    def run(self, choice: Choice) -> str:
+        """The beginning of a command that runs in the environment of a choice and keeps it."""
+        if self.strategy == "pip":
+            # `managed = false` keeps uv's hands off the environment.
+            return "uv run"
+        return " ".join(filter(None, ["uv run", choice.flags]))
+
+    @property
+    def upgrade(self) -> str:
+        """The command that moves every package of the family at once."""
+        return " ".join(["uv lock", *(f"--upgrade-package {name}" for name in self._family)])
+
+    @property
+    def _family(self) -> tuple[str, ...]:
+        triton = [name for name in self.sources if name not in self.packages]
+        return (*self.packages, *triton)
+
+    def pip_flags(self, build: Build) -> str:
+        """For the strategy `pip`: the switch that installs this build."""
+        return pip_flags(self.index_url, build.backend)
+
+    def platform_label(self, platform: str) -> str:
+        """A platform as people call it."""
+        return PLATFORMS[platform].label
+
+
+def pip_flags(index_url: str, backend: str) -> str:
+    """`--torch-backend` knows PyTorch's own host alone (astral-sh/uv #19569)."""
+    if index_url == PYTORCH_URL:
+        return f"--torch-backend={backend}"
+    return f"--index-url {index_url}/{backend}"

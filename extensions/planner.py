@@ -1,0 +1,272 @@
+"""Makes the plan from the tables and the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from .answers import PYTORCH_URL, Answers
+from .backends import AUTO, index_name, kind, label, slug
+from .names import distribution_name
+from .plan import Build, Choice, Index, Need, Notes, Plan, Requirement, Source, pip_flags
+from .platforms import LINUX, MACOS, PLATFORMS, WINDOWS, marker
+from .tables import Line, Tables, minor, next_minor
+
+
+def make_plan(tables: Tables, answers: Answers) -> Plan:
+    """Decide everything from answers that were checked. Raises KeyError for unchecked ones."""
+    return _Planner(tables, answers).plan()
+
+
+class _Planner:
+    def __init__(self, tables: Tables, answers: Answers) -> None:
+        self.tables = tables
+        self.answers = answers
+        self.line: Line = tables.lines[answers.torch_version]
+        companions = self.line.companions
+        self.packages = {"torch": self.line.torch} | {
+            name: companions[name].version for name in answers.packages
+        }
+
+    def plan(self) -> Plan:
+        answers = self.answers
+        choices = self._choices()
+        names = {choice.name: choice for choice in choices}
+        default = names.get(slug(answers.default_backend)) or _first_accelerator(choices)
+        sources = self._sources()
+        used = {source.index for entries in sources.values() for source in entries}
+        return Plan(
+            strategy=answers.strategy,
+            distribution=distribution_name(answers.project_name),
+            module=answers.package_name,
+            line=self.line.name,
+            torch=self.line.torch,
+            oldest_glibc=self.line.oldest_glibc,
+            oldest_macos=self.line.oldest_macos,
+            requires_python=self._requires_python(),
+            python_version=answers.python_version,
+            packages=self.packages,
+            requirements=choices[0].requirements,
+            choices=choices,
+            default=default,
+            sources=sources,
+            indexes=tuple(
+                Index(index_name(backend), f"{answers.index_url}/{backend}")
+                for backend in self.line.backends()
+                if index_name(backend) in used
+            ),
+            platforms=answers.platforms,
+            needs=self._needs(choices),
+            notes=self._notes(choices),
+            index_url=answers.index_url,
+            mirror=answers.index_url != PYTORCH_URL,
+        )
+
+    def _requires_python(self) -> str:
+        lasts = [self.line.companions[name].last_python for name in self.answers.packages]
+        last = min([self.line.last_python, *(x for x in lasts if x)], key=minor)
+        return f">={self.answers.python_version},<{next_minor(last)}"
+
+    # Choices
+
+    def _wanted(self) -> dict[str, dict[str, str]]:
+        """Per choice (its backend, or "" for the only one) the backend asked for per platform."""
+        answers = self.answers
+        match answers.strategy:
+            case "markers":
+                linux = dict.fromkeys(LINUX, answers.linux_backend)
+                return {"": {**linux, WINDOWS: answers.windows_backend}}
+            case "extras" | "groups":
+                everywhere = [*LINUX, WINDOWS]
+                return {b: dict.fromkeys(everywhere, b) for b in answers.backends}
+            case "index" | "pip":
+                return {"": dict.fromkeys([*LINUX, WINDOWS], answers.backend)}
+        return {"": {}}
+
+    def _served(self, wanted: Mapping[str, str]) -> dict[str, str]:
+        """The backend of the index that each platform really uses: CPU where there is no wheel."""
+        return {
+            platform: backend if platform in self.line.indexes.get(backend, ()) else "cpu"
+            for platform, backend in wanted.items()
+        }
+
+    def _choices(self) -> tuple[Choice, ...]:
+        answers = self.answers
+        found = []
+        for name, wanted in self._wanted().items():
+            backend = name or answers.backend
+            found.append(
+                Choice(
+                    name=slug(name),
+                    backend=backend,
+                    label=label(backend) if backend else "",
+                    requirements=self._requirements(wanted),
+                    builds=tuple(b for p in answers.platforms for b in self._builds(p, wanted)),
+                    flags=self._flags(backend),
+                )
+            )
+        return tuple(found)
+
+    def _flags(self, backend: str) -> str:
+        answers = self.answers
+        match answers.strategy:
+            case "extras":
+                return f"--extra {slug(backend)}"
+            case "groups" if backend != answers.default_backend:
+                return f"--no-group {slug(answers.default_backend)} --group {slug(backend)}"
+            case "pip":
+                return pip_flags(answers.index_url, backend)
+        return ""
+
+    def _requirements(self, wanted: Mapping[str, str]) -> tuple[Requirement, ...]:
+        family = [
+            Requirement(name, version, self.tables.cap(self.line, name))
+            for name, version in self.packages.items()
+        ]
+        # With `pip` the PyTorch index is open to every package: uv finds triton by itself.
+        if self.answers.strategy != "pip":
+            family += self._tritons(wanted)
+        return tuple(family)
+
+    def _tritons(self, wanted: Mapping[str, str]) -> list[Requirement]:
+        """The triton packages that the builds of a choice need, on the platforms that need them.
+
+        An explicit index serves direct requirements alone, so torch's own pin cannot reach them.
+        """
+        covered: dict[str, set[str]] = {}
+        for platform, backend in self._served(wanted).items():
+            triton = self.line.triton.get(kind(backend))
+            if triton and (triton.platforms is None or platform in triton.platforms):
+                covered.setdefault(backend, set()).add(platform)
+        found = []
+        for backend, platforms in covered.items():
+            triton = self.line.triton[kind(backend)]
+            if where := marker(platforms, self.answers.platforms):
+                cap = next_minor(triton.version) if triton.version else ""
+                found.append(Requirement(triton.name, triton.version, cap, where))
+        return found
+
+    # Builds
+
+    def _builds(self, platform: str, wanted: Mapping[str, str]) -> list[Build]:
+        if self.answers.backend == AUTO:
+            offered = [b for b in self.line.backends() if platform in self.line.indexes[b]]
+            return [self._build(platform, b, b) for b in offered or ["cpu"]]
+        if platform not in wanted:
+            pypi = self.answers.strategy != "pip"
+            return [self._build(platform, self.line.pypi[platform], "" if pypi else "cpu")]
+        backend = self._served(wanted)[platform]
+        return [self._build(platform, backend, backend)]
+
+    def _build(self, platform: str, backend: str, index: str) -> Build:
+        bare = self.line.no_local.get(platform, frozenset())
+        unlabelled = not index or platform == MACOS
+        versions = {
+            name: version if unlabelled or name in bare else f"{version}+{index}"
+            for name, version in self.packages.items()
+        }
+        observed = unlabelled or self.line.verified(index, platform)
+        return Build(platform, backend, index and index_name(index), versions, observed)
+
+    # Sources
+
+    def _sources(self) -> dict[str, tuple[Source, ...]]:
+        if self.answers.strategy in ("pypi", "pip"):
+            return {}
+        family: list[Source] = []
+        tritons: dict[str, list[Source]] = {}
+        for name, wanted in self._wanted().items():
+            served = self._served(wanted)
+            # The backend that was asked for stands before the CPU index that steps in for it.
+            for backend in dict.fromkeys([*wanted.values(), *served.values()]):
+                covered = {p for p, other in served.items() if other == backend}
+                if where := marker(covered, self.answers.platforms):
+                    family.append(Source(index_name(backend), where, slug(name)))
+            for backend in dict.fromkeys(served.values()):
+                alone = {p: b for p, b in wanted.items() if served[p] == backend}
+                for triton in self._tritons(alone):
+                    tritons.setdefault(triton.name, []).append(
+                        Source(index_name(backend), triton.marker, slug(name))
+                    )
+        return {name: tuple(family) for name in self.packages} | {
+            name: tuple(entries) for name, entries in tritons.items()
+        }
+
+    # What the README says beside the table
+
+    def _notes(self, choices: tuple[Choice, ...]) -> Notes:
+        stand_in = any(
+            served != asked_for
+            for wanted in self._wanted().values()
+            for platform, served in self._served(wanted).items()
+            if (asked_for := wanted[platform]) != AUTO and platform in self.answers.platforms
+        )
+        by_backend: dict[str, list[str]] = {}
+        for build in choices[0].builds:
+            if not build.index and build.platform != MACOS:
+                by_backend.setdefault(label(build.backend), []).append(
+                    PLATFORMS[build.platform].label
+                )
+        return Notes(
+            stand_in=stand_in,
+            macos=any(b.platform == MACOS and not b.index for b in choices[0].builds),
+            pypi=tuple((" and ".join(on), name) for name, on in by_backend.items()),
+            older=self._older({build.backend for c in choices for build in c.builds}),
+        )
+
+    def _older(self, used: set[str]) -> tuple[str, str, str] | None:
+        """Where the GPUs find a build that the project's newest CUDA builds leave out."""
+        oldest = [self._oldest(backend, self.line.name) for backend in used]
+        ours = min((capability for capability in oldest if capability), default=None)
+        if ours is None:
+            return None
+        for name, line in self.tables.lines.items():
+            if minor(name) > minor(self.line.name):
+                continue
+            for backend in reversed(line.backends("cuda")):
+                capability = self._oldest(backend, name)
+                if capability and capability < ours:
+                    return f"{capability[0]}.{capability[1]}", backend, name
+        return None
+
+    def _oldest(self, backend: str, line: str) -> tuple[int, int] | None:
+        """The oldest compute capability of a CUDA build on the machines of the project."""
+        if kind(backend) != "cuda":
+            return None
+        codes = [
+            code
+            for machine in _machines(self.answers.platforms)
+            for code in self.tables.architectures(backend, line, machine)
+        ]
+        return min(((int(sm[3:-1]), int(sm[-1])) for sm in codes), default=None)
+
+    def _needs(self, choices: tuple[Choice, ...]) -> tuple[Need, ...]:
+        builds = [build for choice in choices for build in choice.builds]
+        used = {build.backend for build in builds}
+        ordered = [b for b in self.line.backends() if b in used]
+        ordered += sorted(used - set(ordered))
+        return tuple(self._need(b, builds) for b in ordered if b != "cpu")
+
+    def _need(self, backend: str, builds: list[Build]) -> Need:
+        on = {build.platform for build in builds if build.backend == backend}
+        built = [self.tables.architectures(backend, self.line.name, m) for m in _machines(on)]
+        return Need(
+            backend=backend,
+            label=label(backend),
+            linux_driver=self._driver(backend, "linux") if on & set(LINUX) else "",
+            windows_driver=self._driver(backend, "windows") if WINDOWS in on else "",
+            architectures=tuple(dict.fromkeys(a for codes in built for a in codes)),
+        )
+
+    def _driver(self, backend: str, system: str) -> str:
+        return self.tables.driver_floor(backend, system) or ""
+
+
+def _machines(platforms: Iterable[str]) -> list[str]:
+    """The machines of platforms as the architecture tables name them, x86_64 first."""
+    names = {"AMD64": "x86_64", "arm64": ""}
+    found = {names.get(PLATFORMS[p].machine, PLATFORMS[p].machine) for p in platforms}
+    return sorted(found - {""}, reverse=True)
+
+
+def _first_accelerator(choices: tuple[Choice, ...]) -> Choice:
+    return next((choice for choice in choices if choice.backend != "cpu"), choices[0])

@@ -1,0 +1,163 @@
+"""The Jinja extension behind every question: which choices, why not, and what plan."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from functools import cached_property, lru_cache
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from copier.errors import UserMessageError
+from jinja2 import Environment, StrictUndefined, pass_context
+from jinja2.ext import Extension
+from jinja2.runtime import Context
+
+_FOLDER = Path(__file__).resolve().parent
+
+
+def _package(folder: Path) -> str:
+    """Import the folder as a package under a name of its own, and return that name.
+
+    Copier loads an extension as a lone file, and `copier update` loads the old and the new version
+    into one process: a name made from the path keeps the two apart.
+    """
+    name = f"torch_uv_template_{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
+    if name not in sys.modules:
+        spec = spec_from_file_location(
+            name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+        )
+        if spec is None or spec.loader is None:
+            raise ImportError(f"{folder} is no package")
+        module = module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return name
+
+
+def _module(name: str) -> ModuleType:
+    return import_module(f"{_package(_FOLDER)}.{name}")
+
+
+answers, machine, names, planner, questions, refusals, tables = map(
+    _module, ("answers", "machine", "names", "planner", "questions", "refusals", "tables")
+)
+
+
+class TorchIndex(Extension):
+    """Adds the functions `asks_for`, `choices_for`, `default_for`, `recorded`, `refusal_for` and
+    `torch_plan`, and the filters `toml`, `markdown`, `paragraphs` and `python_string`."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        # A misspelt variable in a template is an error, not an empty string.
+        environment.undefined = StrictUndefined
+        # Copier compiles a type, a choice or a condition anew for each look at it.
+        environment.from_string = lru_cache(environment.from_string)  # type: ignore[method-assign]
+        environment.globals.update(
+            asks_for=self.asks_for,
+            choices_for=self.choices_for,
+            default_for=self.default_for,
+            recorded=names.recorded,
+            refusal_for=self.refusal_for,
+            torch_plan=self.torch_plan,
+        )
+        environment.filters.update(
+            toml=names.toml_string,
+            markdown=names.markdown_text,
+            paragraphs=names.paragraphs,
+            python_string=names.python_string,
+        )
+
+    @cached_property
+    def said(self) -> set[str]:
+        return set()
+
+    @cached_property
+    def tables(self) -> Any:
+        return tables.load(_FOLDER)
+
+    @cached_property
+    def machine(self) -> Any:
+        return machine.this_machine()
+
+    @pass_context
+    def asks_for(self, context: Context, key: str) -> bool:
+        """Whether a question matters.
+
+        Raises UserMessageError if the answer was given in advance and cannot work: the person sees
+        the reason alone, before anything is written, where a validator would end in a traceback.
+        """
+        known = answers.read(context)
+        asked = answers.asked(key, known)
+        conf = context["_copier_conf"]
+        given = {**conf["user_defaults"], **conf["data"]}
+        if key not in context:
+            # A default from a person's settings, which no earlier answer overrides.
+            given = {**conf["settings"].defaults, **given}
+        if key in given:
+            try:
+                value = answers.native(key, given[key])
+                reason = refusals.why_not(key, self.tables, {**known, key: value}) if asked else ""
+            except ValueError as error:
+                reason = str(error)
+            if reason:
+                raise UserMessageError(f"{key}: {reason}.")
+        return asked
+
+    @pass_context
+    def choices_for(self, context: Context, key: str) -> str:
+        """What a question offers, as JSON, which is YAML too; nothing if it is not asked.
+
+        Copier parses an answer even then, and lets anything pass where nothing is offered.
+        """
+        known = answers.read(context)
+        if not answers.asked(key, known):
+            return "[]"
+        return json.dumps(questions.choices(key, self.tables, known))
+
+    @pass_context
+    def default_for(self, context: Context, key: str) -> Any:
+        """The default answer; Copier's UNSET for a question that is not asked."""
+        known = answers.read(context)
+        previous = known.pop(key, None)
+        if not answers.asked(key, known):
+            return context["UNSET"]
+        value = None if previous is None else self._successor(key, known, previous)
+        if value is None:
+            folder = Path(str(context["_copier_conf"]["dst_path"])).resolve().name
+            value = questions.default(key, self.tables, known, folder, lambda: self.machine)
+        return json.dumps(value) if isinstance(value, list) else value
+
+    def _successor(self, key: str, known: dict[str, Any], previous: Any) -> Any:
+        """The nearest to a recorded answer that an update makes impossible; it is said aloud.
+
+        Copier drops such an answer without a word and asks for the default.
+        """
+        reason = refusals.why_not(key, self.tables, {**known, key: previous})
+        value = questions.successor(key, self.tables, known, previous) if reason else None
+        message = f"{key}: {reason}. Taken: {value}."
+        if value is not None and message not in self.said:
+            self.said.add(message)
+            print(message, file=sys.stderr)
+        return value
+
+    @pass_context
+    def refusal_for(self, context: Context, key: str) -> str:
+        """Why the answer cannot work; empty if it can."""
+        known = answers.read(context)
+        if key not in known:
+            return ""
+        reason = refusals.why_not(key, self.tables, known) or ""
+        # The line under a prompt is cut at the window's edge: what works comes first.
+        why, _, nearest = reason.rpartition(". Nearest: ")
+        return f"Nearest: {nearest}. {why}" if why else reason
+
+    @pass_context
+    def torch_plan(self, context: Context) -> Any:
+        """The plan for the answers."""
+        return planner.make_plan(self.tables, answers.Answers.complete(answers.read(context)))

@@ -1,0 +1,97 @@
+"""Which wheels each index lists, and with what metadata."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from . import metadata, wheelhouse
+from .recorded import PYPI, Wheel, stand_in_hash, wheels
+from .stand_ins import mirrored, stand_ins
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of an index page. `real` is set for a wheel of the wheelhouse and its siblings."""
+
+    wheel: Wheel
+    file: Path | None = None
+    real: wheelhouse.RealWheel | None = None
+
+    @property
+    def metadata(self) -> bytes:
+        return self.real.metadata if self.real else metadata.metadata(self.wheel)
+
+    @property
+    def requires_python(self) -> str:
+        if self.real:
+            return self.real.requires_python
+        return metadata.requires_python(self.wheel.package, self.wheel.release)
+
+
+Listing = dict[str, dict[str, list[Entry]]]
+
+
+@cache
+def recorded() -> Listing:
+    """Index → package → entries, out of the committed data; not to be changed."""
+    found: Listing = defaultdict(lambda: defaultdict(list))
+    for wheel in wheels():
+        found[wheel.index][wheel.package].append(Entry(wheel))
+    for package, group in stand_ins().items():
+        found[PYPI][package] += [Entry(wheel) for wheel in group]
+    return _mirrored({index: dict(packages) for index, packages in found.items()})
+
+
+def _mirrored(listing: Listing) -> Listing:
+    """With torch's dependencies on every PyTorch index: there they link to the same files."""
+    shared = {name: listing[PYPI][name] for name in mirrored()}
+    return {
+        index: packages if index == PYPI else {**packages, **shared}
+        for index, packages in listing.items()
+    }
+
+
+def with_wheelhouse(folder: Path | None) -> Listing:
+    """The recorded listing with the wheels of a folder in their places.
+
+    A real wheel replaces the recorded one of its name; others of its version on its index take its
+    METADATA, as they would share one in reality. On PyPI, its version is then the only one of its
+    package. Raises what `wheelhouse.read` raises.
+    """
+    if folder is None:
+        return recorded()
+    found = {index: dict(packages) for index, packages in recorded().items()}
+    groups: dict[tuple[str, str, str], list[wheelhouse.RealWheel]] = defaultdict(list)
+    for real in wheelhouse.read(folder):
+        groups[real.wheel.index, real.wheel.package, real.wheel.version].append(real)
+    on_pypi = {package for index, package, _ in groups if index == PYPI}
+    for package in on_pypi:
+        versions = {version for index, name, version in groups if (index, name) == (PYPI, package)}
+        known = found[PYPI].get(package, [])
+        found[PYPI][package] = [one for one in known if one.wheel.version in versions]
+    for (index, package, version), group in groups.items():
+        packages = found.setdefault(index, {})
+        packages[package] = _merged(packages.get(package, []), version, group)
+    return _mirrored(found)
+
+
+def _merged(known: list[Entry], version: str, real: list[wheelhouse.RealWheel]) -> list[Entry]:
+    """The entries of one package with the real wheels of one version put in."""
+    names = {one.wheel.filename for one in real}
+    kept = [
+        Entry(one.wheel, real=real[0]) if one.wheel.version == version else one
+        for one in known
+        if one.wheel.filename not in names
+    ]
+    index = real[0].wheel.index
+    if index == PYPI:
+        siblings = {one.wheel.filename for one in kept}
+        kept += [
+            Entry(Wheel(name, PYPI, stand_in_hash(name, PYPI), "phantom"), real=real[0])
+            for name in wheelhouse.phantoms(real)
+            if name not in siblings
+        ]
+    return kept + [Entry(one.wheel, one.file, one) for one in real]

@@ -1,0 +1,198 @@
+"""An HTTP server on loopback that answers like the PyTorch indexes and PyPI."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+import sys
+import threading
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+from urllib.parse import unquote, urlsplit
+
+from . import pages
+from .listing import Entry, Listing, with_wheelhouse
+from .recorded import PYPI
+
+HTML = "text/html; charset=utf-8"
+BINARY = "application/octet-stream"
+
+
+class Request(NamedTuple):
+    """One answered request; `path` is as sent, `%2B` and all."""
+
+    method: str
+    path: str
+    status: int
+
+
+class Answer(NamedTuple):
+    """What the server says; `body` may be a file to send."""
+
+    status: int
+    content_type: str
+    body: bytes | Path
+
+
+class PyTorchIndex:
+    """The recorded indexes, served from entering the context until leaving it.
+
+    `wheelhouse` is a folder of real wheels to serve among the recorded ones, whose files are not
+    kept and answer 403. With `auth`, every request needs these basic credentials.
+
+    Raises NotADirectoryError or ValueError, from the constructor, for a wheelhouse that is no
+    folder or holds a file that is no wheel.
+    """
+
+    def __init__(
+        self,
+        wheelhouse: Path | None = None,
+        *,
+        auth: tuple[str, str] | None = None,
+    ) -> None:
+        self.requests: list[Request] = []
+        self._listing: Listing = with_wheelhouse(wheelhouse)
+        self._files: dict[str, Entry] = {
+            entry.wheel.path: entry
+            for packages in self._listing.values()
+            for entries in packages.values()
+            for entry in entries
+        }
+        self._pages: dict[tuple[str, str, bool], Answer] = {}
+        self._credentials = (
+            "Basic " + base64.b64encode(":".join(auth).encode()).decode() if auth else None
+        )
+        self._server: ThreadingHTTPServer | None = None
+
+    @property
+    def url(self) -> str:
+        """The base that stands for https://download.pytorch.org/whl.
+
+        Raises RuntimeError outside the context, as there is no port then.
+        """
+        return f"{self._base}/whl"
+
+    @property
+    def pypi_url(self) -> str:
+        """The base that stands for https://pypi.org/simple.
+
+        Raises RuntimeError outside the context.
+        """
+        return f"{self._base}/pypi/simple"
+
+    @property
+    def _base(self) -> str:
+        if self._server is None:
+            raise RuntimeError("the index is served only inside its `with` block")
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        handler = type("Handler", (_Handler,), {"served": self})
+        self._server = _Server(("127.0.0.1", 0), handler)
+        thread = threading.Thread(
+            # The default of half a second would be added to every `with` block's end.
+            target=lambda server: server.serve_forever(poll_interval=0.02),
+            args=(self._server,),
+            daemon=True,
+        )
+        thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def answer(self, path: str, accept: str = "", authorization: str | None = None) -> Answer:
+        """What the server says to a GET of `path`, the header fields given."""
+        if self._credentials is not None and authorization != self._credentials:
+            return Answer(HTTPStatus.UNAUTHORIZED, HTML, b"Unauthorized\n")
+        path = unquote(urlsplit(path).path)
+        if match := re.fullmatch(r"/(?:whl/([^/]+)|pypi/simple)(?:/([^/]+))?/?", path):
+            index, package = match[1] or PYPI, _normalized(match[2] or "")
+            if index != PYPI or match[1] is None:
+                page = self._page(index, package, pages.JSON_TYPE in accept)
+                if page is not None:
+                    return page
+        entry = self._files.get(path.removesuffix(".metadata"))
+        if entry is not None:
+            if path.endswith(".metadata"):
+                return Answer(HTTPStatus.OK, BINARY, entry.metadata)
+            if entry.file is not None:
+                return Answer(HTTPStatus.OK, BINARY, entry.file)
+            return Answer(HTTPStatus.FORBIDDEN, HTML, b"The wheel itself is not recorded\n")
+        # download.pytorch.org lies on a store that answers 403 for what it does not have.
+        status = HTTPStatus.NOT_FOUND if path.startswith("/pypi/") else HTTPStatus.FORBIDDEN
+        return Answer(status, HTML, f"{status.phrase}\n".encode())
+
+    def _page(self, index: str, package: str, wants_json: bool) -> Answer | None:
+        packages = self._listing.get(index, {})
+        if not packages or (package and package not in packages):
+            return None
+        as_json = wants_json and index == PYPI  # the PyTorch indexes have no JSON
+        key = (index, package, as_json)
+        if key not in self._pages:
+            if package:
+                make = pages.package_json if as_json else pages.package_html
+                body = make(package, packages[package])
+            else:
+                body = (pages.list_json if as_json else pages.list_html)(packages)
+            self._pages[key] = Answer(HTTPStatus.OK, pages.JSON_TYPE if as_json else HTML, body)
+        return self._pages[key]
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False  # kept-alive connections would hold up the end of a test
+    request_queue_size = 128  # uv opens dozens of connections at once
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print a fault of the server, but not that a client hung up."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes: Nagle would cost 40 ms each
+    served: PyTorchIndex
+
+    def do_GET(self) -> None:
+        self._answer(with_body=True)
+
+    def do_HEAD(self) -> None:
+        self._answer(with_body=False)
+
+    def _answer(self, *, with_body: bool) -> None:
+        accept, authorization = self.headers.get("Accept", ""), self.headers.get("Authorization")
+        status, content_type, body = self.served.answer(self.path, accept, authorization)
+        self.served.requests.append(Request(self.command, self.path, int(status)))
+        size = body.stat().st_size if isinstance(body, Path) else len(body)
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(size))
+        # Ports are used again, so a cache that outlives a server must not keep its pages; real
+        # files are checked by hash.
+        kept = isinstance(body, Path)
+        self.send_header("Cache-Control", "max-age=3600, immutable" if kept else "no-store")
+        if status == HTTPStatus.UNAUTHORIZED:
+            self.send_header("WWW-Authenticate", 'Basic realm="pytorch"')
+        self.end_headers()
+        if not with_body:
+            return
+        if isinstance(body, Path):
+            with body.open("rb") as file:
+                shutil.copyfileobj(file, self.wfile)
+        else:
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: `PyTorchIndex.requests` has it."""
+
+
+def _normalized(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

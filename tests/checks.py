@@ -1,0 +1,367 @@
+"""What must hold in every render, whatever the answers: one function per rule."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import yaml
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+from validate_pyproject import api, plugins
+
+from extensions.answers import PYTORCH_URL
+from extensions.backends import kind
+from extensions.platforms import PLATFORMS, WINDOWS
+from tests.cells import TABLES
+from tests.project import Project
+
+FAMILY = ("torch", "torchvision", "torchaudio")
+
+
+def check_everything(project: Project) -> None:
+    for rule in RULES:
+        rule(project)
+
+
+def requirements(project: Project) -> Iterator[tuple[str, Requirement]]:
+    """Every requirement with the extra or group that it stands in ("" for the project's own)."""
+    metadata = project.pyproject["project"]
+    for text in metadata["dependencies"]:
+        yield "", Requirement(text)
+    tables = (
+        metadata.get("optional-dependencies", {}),
+        project.pyproject.get("dependency-groups", {}),
+    )
+    for table in tables:
+        for name, texts in table.items():
+            for text in texts:
+                yield name, Requirement(text)
+
+
+def family(project: Project) -> list[tuple[str, Requirement]]:
+    return [(name, r) for name, r in requirements(project) if re.match(r"torch|.*triton", r.name)]
+
+
+def backends(project: Project) -> list[str]:
+    answers = project.answers
+    chosen = [answers.get(f"{prefix}backend") for prefix in ("", "linux_", "windows_")]
+    return [*answers.get("backends", []), *(b for b in chosen if b)]
+
+
+# The files
+
+
+def every_file_parses_and_looks_hand_made(project: Project) -> None:
+    for path in project.files:
+        text = path.read_text(encoding="utf-8")
+        name = str(path.relative_to(project.path))
+        assert not re.search(r"[<>:\"\\|?*]", name), name
+        assert len(name) < 100, name
+        match path.suffix:
+            case ".toml":
+                tomllib.loads(text)
+            case ".yml":
+                yaml.safe_load(text)
+            case ".py":
+                ast.parse(text, feature_version=(3, 10))
+        if path.suffix not in ("", ".typed"):
+            assert text.endswith("\n") and not text.endswith("\n\n"), name
+            assert not text.startswith("\n"), name
+            blank = "\n\n\n\n" if path.suffix == ".py" else "\n\n\n"
+            assert blank not in text, f"{name} has blank-line debris"
+            assert not re.search(r"[ \t]+$", text, re.MULTILINE), f"{name} has trailing spaces"
+
+
+def pyproject_fits_the_schemas(project: Project) -> None:
+    """PEP 621, and uv's, ruff's and pytest's own schemas: a misspelt key of uv is silent."""
+    _validator()(project.pyproject)
+
+
+@cache
+def _validator() -> Any:
+    return api.Validator([*plugins.list_from_entry_points()])
+
+
+# The requirements
+
+
+def the_family_is_required_directly_and_capped(project: Project) -> None:
+    line = TABLES.lines[project.answers["torch_version"]]
+    wanted = ["torch", *project.answers["packages"]]
+    places = {name for name, r in family(project) if r.name == "torch"}
+    assert places
+    for place in places:
+        here = {r.name: r for name, r in family(project) if name == place}
+        assert [name for name in here if name in FAMILY] == wanted
+        for name in wanted:
+            version = line.torch if name == "torch" else line.companions[name].version
+            bounds = {s.operator: s.version for s in here[name].specifier}
+            assert bounds == {">=": version, "<": TABLES.cap(line, name)}
+    assert {s.version for _, r in family(project) if r.name == "torch" for s in r.specifier} == {
+        line.torch,
+        TABLES.cap(line, "torch"),
+    }
+
+
+def no_requirement_names_a_local_version(project: Project) -> None:
+    assert not [str(r) for _, r in requirements(project) if "+" in str(r.specifier)]
+
+
+def pythons_are_bounded_and_supported(project: Project) -> None:
+    bounds = SpecifierSet(project.pyproject["project"]["requires-python"])
+    assert {s.operator for s in bounds} == {">=", "<"}
+    line = TABLES.lines[project.answers["torch_version"]]
+    lasts = [line.companions[name].last_python for name in project.answers["packages"]]
+    for minor in range(8, 20):
+        supported = f"3.{minor}" in line.pythons and all(
+            last is None or Version(f"3.{minor}") <= Version(last) for last in lasts
+        )
+        wanted = supported and Version(f"3.{minor}") >= Version(project.answers["python_version"])
+        assert bounds.contains(f"3.{minor}.0") == wanted
+    assert bounds.contains(project.text(".python-version").strip())
+
+
+def extras_leave_the_base_without_torch(project: Project) -> None:
+    if project.answers["strategy"] in ("extras", "groups"):
+        assert project.pyproject["project"]["dependencies"] == []
+
+
+def rocm_and_xpu_bring_their_triton(project: Project) -> None:
+    sources = project.uv_settings.get("sources", {})
+    tritons = {name for name in sources if "triton" in name}
+    assert {r.name for _, r in family(project) if "triton" in r.name} == tritons
+    for name in tritons:
+        listed = {source["index"] for source in sources[name]}
+        assert all(re.match(r"pytorch-(rocm|xpu)", index) for index in listed)
+    if project.answers["strategy"] != "pip":
+        assert tritons == set(_tritons(project))
+
+
+def _tritons(project: Project) -> Iterator[str]:
+    """What the chosen backends need on a claimed platform, straight from the table."""
+    line = TABLES.lines[project.answers["torch_version"]]
+    for backend, platform in _served(project):
+        triton = line.triton.get(kind(backend))
+        if triton and platform in (triton.platforms or PLATFORMS):
+            yield triton.name
+
+
+def _served(project: Project) -> Iterator[tuple[str, str]]:
+    """Each backend that is asked for on a claimed platform and has wheels there."""
+    answers = project.answers
+    line = TABLES.lines[answers["torch_version"]]
+    for backend, platform in itertools.product(set(backends(project)), answers["platforms"]):
+        system = "windows_backend" if platform == WINDOWS else "linux_backend"
+        asked_for = answers["strategy"] != "markers" or answers[system] == backend
+        if asked_for and platform in line.indexes.get(backend, ()):
+            yield backend, platform
+
+
+# [tool.uv]
+
+
+def sources_are_the_same_for_the_family(project: Project) -> None:
+    sources = project.uv_settings.get("sources", {})
+    if project.answers["strategy"] in ("pypi", "pip"):
+        assert not sources
+        return
+    lists = [sources[name] for name in ("torch", *project.answers["packages"])]
+    assert all(entries == lists[0] for entries in lists)
+    for entries in sources.values():
+        for entry in entries:
+            _check_source(project, entry)
+
+
+def _check_source(project: Project, entry: dict[str, str]) -> None:
+    """On a claimed platform it is true only where its index has wheels, and never on macOS."""
+    line = TABLES.lines[project.answers["torch_version"]]
+    names = {f"pytorch-{b.replace('.', '-')}": b for b in line.indexes}
+    for name in project.answers["platforms"]:
+        platform = PLATFORMS[name]
+        environment = {
+            "sys_platform": platform.sys_platform,
+            "platform_machine": platform.machine,
+        }
+        if Marker(entry["marker"]).evaluate(environment):
+            assert name in line.indexes[names[entry["index"]]], entry
+
+
+def indexes_are_named_explicit_and_used(project: Project) -> None:
+    indexes = project.uv_settings.get("index", [])
+    used = {s["index"] for entries in project.uv_settings.get("sources", {}).values()
+            for s in entries}  # fmt: skip
+    assert [index["name"] for index in indexes] and used or not used
+    assert {index["name"] for index in indexes} == used
+    for index in indexes:
+        assert index["explicit"] is True
+        backend = index["url"].rpartition("/")[2]
+        assert index["name"] == f"pytorch-{backend.replace('.', '-')}"
+    assert "index-strategy" not in project.uv_settings
+    assert "extra-index-url" not in project.uv_settings
+    assert "torch-backend" not in project.text("pyproject.toml")
+
+
+def accelerators_conflict_in_one_set(project: Project) -> None:
+    strategy, settings = project.answers["strategy"], project.uv_settings
+    if strategy not in ("extras", "groups"):
+        assert "conflicts" not in settings and "default-groups" not in settings
+        return
+    names = [b.replace(".", "-") for b in project.answers["backends"]]
+    assert settings["conflicts"] == [[{strategy.removesuffix("s"): name} for name in names]]
+    metadata = project.pyproject["project"]
+    if strategy == "extras":
+        assert list(metadata["optional-dependencies"]) == names
+        assert "default-groups" not in settings
+    else:
+        assert list(project.pyproject["dependency-groups"]) == ["dev", *names]
+        default = project.answers["default_backend"].replace(".", "-")
+        assert settings["default-groups"] == ["dev", default]
+
+
+def environments_are_the_claimed_platforms(project: Project) -> None:
+    settings = project.uv_settings
+    assert settings["required-version"] == ">=0.12"
+    if project.answers["strategy"] == "pip":
+        assert settings["managed"] is False
+        return
+    wanted = [PLATFORMS[name].marker for name in project.answers["platforms"]]
+    assert settings["environments"] == settings["required-environments"] == wanted
+
+
+def a_mirror_replaces_every_url(project: Project) -> None:
+    url = project.answers["index_url"].rstrip("/")
+    everything = "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in project.files
+        if path.name != ".copier-answers.yml"
+    )
+    if url == PYTORCH_URL:
+        assert "ignore-error-codes" not in everything
+        return
+    assert "download.pytorch.org" not in everything
+    for index in project.uv_settings.get("index", []):
+        assert index["url"].startswith(f"{url}/")
+        assert index["ignore-error-codes"] == [403]
+        assert set(index["cache-control"]) == {"api", "files"}
+        variable = f"UV_INDEX_{index['name'].upper().replace('-', '_')}_PASSWORD"
+        assert variable in project.text("README.md")
+
+
+# The commands
+
+
+def commands_keep_the_choice(project: Project) -> None:
+    """Each `uv sync`, `run`, `add` or `export` in any file names its extra, or keeps hands off."""
+    everything = "\n".join(path.read_text(encoding="utf-8") for path in project.files)
+    for banned in ("--all-extras", "--all-groups", "unsafe-best-match", "--index-strategy"):
+        assert banned not in everything
+    strategy, answers = project.answers["strategy"], project.answers
+    names = "|".join(b.replace(".", "-") for b in answers.get("backends", []))
+    found = re.findall(r"\buv (?:sync|run|add|export)\b[^`\n]*", _without_prose(project))
+    for command in found:
+        if strategy == "extras":
+            assert re.search(rf"--extra ({names})(?![\w.-])|--no-sync", command), command
+        if strategy == "pip":
+            # With `managed = false`, that one leaves the environment as it is.
+            assert command.startswith("uv run"), command
+        if strategy == "groups" and "--group" in command:
+            default = answers["default_backend"].replace(".", "-")
+            assert f"--no-group {default} --group" in command, command
+        assert "--no-default-groups" not in command
+    if strategy == "extras":
+        assert "torch" not in _base_names(project)
+    if strategy == "groups":
+        default = answers["default_backend"].replace(".", "-")
+        for name in answers["backends"]:
+            switch = f"uv sync --no-group {default} --group {name.replace('.', '-')}"
+            assert (switch in everything) == (name != answers["default_backend"])
+
+
+def _without_prose(project: Project) -> str:
+    """All files, but without sentences that warn of the very commands."""
+    texts = [path.read_text(encoding="utf-8") for path in project.files if path.suffix != ".jinja"]
+    kept = "\n".join(texts)
+    for sentence in (
+        "Name an extra in every `uv sync` and `uv run`",
+        "`uv sync` and `uv lock` know nothing of these switches",
+    ):
+        kept = kept.replace(sentence, "")
+    return kept
+
+
+def _base_names(project: Project) -> set[str]:
+    return {r.name for name, r in requirements(project) if name in ("", "dev")}
+
+
+def the_readme_says_what_it_must(project: Project) -> None:
+    readme, answers = project.text("README.md"), project.answers
+    line = TABLES.lines[answers["torch_version"]]
+    for platform in answers["platforms"]:
+        assert PLATFORMS[platform].label in readme
+    assert "Intel Macs" in readme and "musl" in readme
+    for backend, platform in _served(project):
+        note = rf"{re.escape(backend)} of torch {re.escape(line.name)} is not verified for .*"
+        found = re.search(note, readme)
+        mentioned = bool(found and PLATFORMS[platform].label in found[0])
+        assert mentioned == (not line.verified(backend, platform)), (backend, platform)
+    if answers["strategy"] not in ("pypi", "pip") and not _is_mirror(project):
+        assert "download-r2.pytorch.org" in readme
+    if answers["strategy"] not in ("pip",):
+        assert "uv lock --upgrade-package torch" in readme
+    for backend in {b for b in backends(project) if b.startswith("cu1")}:
+        if any(f"+{backend}" in cell for row in project.build_table.values()
+               for cell in row.values()):  # fmt: skip
+            floor = TABLES.driver_floor(backend, "linux")
+            windows = TABLES.driver_floor(backend, "windows")
+            assert floor in readme or windows in readme
+
+
+def _is_mirror(project: Project) -> bool:
+    return project.answers["index_url"].rstrip("/") != PYTORCH_URL
+
+
+def the_smoke_test_expects_what_the_table_says(project: Project) -> None:
+    constants = {
+        getattr(node.targets[0], "id", ""): node.value
+        for node in ast.parse(project.text("scripts/smoke_test.py")).body
+        if isinstance(node, ast.Assign)
+    }
+    expected, install = (ast.literal_eval(constants[name]) for name in ("EXPECTED", "INSTALL"))
+    build = project.answers.get("backend", "")
+    assert install.format(build=build) in project.text("README.md").splitlines()
+    assert list(expected) == project.answers["platforms"]
+    if project.answers["strategy"] == "pypi" or "auto" in backends(project):
+        return
+    rows = project.build_table.values()
+    for platform, builds in expected.items():
+        label = PLATFORMS[platform].label
+        cells = [row[label] for row in rows if label in row]
+        locals_ = {cell.partition("+")[2] for cell in cells} - {""}
+        assert locals_ <= set(builds.split())
+
+
+RULES = [
+    every_file_parses_and_looks_hand_made,
+    pyproject_fits_the_schemas,
+    the_family_is_required_directly_and_capped,
+    no_requirement_names_a_local_version,
+    pythons_are_bounded_and_supported,
+    extras_leave_the_base_without_torch,
+    rocm_and_xpu_bring_their_triton,
+    sources_are_the_same_for_the_family,
+    indexes_are_named_explicit_and_used,
+    accelerators_conflict_in_one_set,
+    environments_are_the_claimed_platforms,
+    a_mirror_replaces_every_url,
+    commands_keep_the_choice,
+    the_readme_says_what_it_must,
+    the_smoke_test_expects_what_the_table_says,
+]

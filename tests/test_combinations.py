@@ -1,0 +1,107 @@
+"""Every valid combination of the answers that choose PyTorch builds, rendered through Copier."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from extensions.answers import KEYS
+from extensions.platforms import PLATFORMS
+from extensions.refusals import why_not_any
+from tests.cells import LINES, TABLES
+from tests.checks import check_everything
+from tests.conftest import Render
+
+SETS_OF_PLATFORMS = [
+    list(chosen)
+    for size in range(len(PLATFORMS), 0, -1)
+    for chosen in itertools.combinations(PLATFORMS, size)
+]
+SETS_OF_PACKAGES: list[list[str]] = [
+    ["torchvision"],
+    ["torchvision", "torchaudio"],
+    ["torchaudio"],
+    [],
+]
+RUFF = Path(sys.executable).with_name("ruff")
+STRATEGIES = ["pypi", "index", "markers", "extras", "groups", "pip"]
+
+
+def combinations(strategy: str, name: str) -> Iterator[dict[str, Any]]:
+    """Every choice of backends of a line; sets of them as pairs and as the whole."""
+    line = TABLES.lines[name]
+    backends = line.backends()
+    on_windows = [b for b in backends if "windows-amd64" in line.indexes[b]]
+    match strategy:
+        case "pypi":
+            yield {}
+        case "index":
+            yield from ({"backend": backend} for backend in backends)
+        case "pip":
+            yield from ({"backend": backend} for backend in [*backends, "auto"])
+        case "markers":
+            for linux, windows in itertools.product(backends, on_windows):
+                yield {"linux_backend": linux, "windows_backend": windows}
+        case "extras":
+            yield from ({"backends": list(p)} for p in itertools.combinations(backends, 2))
+            yield {"backends": backends}
+        case "groups":
+            yield from (
+                {"backends": [first, second], "default_backend": first}
+                for first, second in itertools.permutations(backends, 2)
+            )
+            yield {"backends": backends, "default_backend": backends[-1]}
+
+
+def completed(strategy: str, line: str) -> Iterator[dict[str, Any]]:
+    """Each combination with the next platforms, packages and Python that fit it.
+
+    All sets of platforms and packages take their turn, so that each meets many backends;
+    `test_plan` goes through their whole product, without rendering.
+    """
+    rest = itertools.cycle(
+        itertools.product(SETS_OF_PACKAGES, SETS_OF_PLATFORMS, TABLES.lines[line].pythons)
+    )
+    for backends in combinations(strategy, line):
+        yield next(
+            answers
+            for packages, platforms, python in rest
+            if fits(
+                answers := {
+                    "strategy": strategy,
+                    "torch_version": line,
+                    "python_version": python,
+                    **backends,
+                    "packages": packages,
+                    "platforms": platforms,
+                }
+            )
+        )
+
+
+def fits(answers: dict[str, Any]) -> bool:
+    return why_not_any(KEYS, TABLES, answers) is None
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("line", LINES)
+def test_every_valid_combination_renders(
+    render: Render, tmp_path: Path, strategy: str, line: str
+) -> None:
+    for answers in completed(strategy, line):
+        check_everything(render(**answers))
+    # Each project's own settings apply to its files.
+    for command in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [RUFF, *command, "--quiet", "--no-cache", tmp_path],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout

@@ -1,0 +1,110 @@
+"""End to end with the real torch 2.13.0+cpu wheel behind the recorded index, as the README of the
+rendered project says it: lock, sync, run, smoke test, tests."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Render
+from tests.project import Project
+from tests.pytorch_index import PyTorchIndex
+
+pytestmark = pytest.mark.real
+
+ANSWERS: dict[str, dict[str, Any]] = {
+    "index": {"backend": "cpu"},
+    "extras": {"backends": ["cpu", "cu130"]},
+    "groups": {"backends": ["cpu", "cu130"], "default_backend": "cpu"},
+    "markers": {"linux_backend": "cpu", "windows_backend": "cpu"},
+    "pip": {"backend": "cpu"},
+}
+
+
+@pytest.fixture(scope="module")
+def real_index() -> Iterator[PyTorchIndex]:
+    if "REAL_WHEELS" not in os.environ:
+        pytest.skip("REAL_WHEELS names no folder with the wheels of torch 2.13.0+cpu (see README)")
+    assert sys.version_info[:2] == (3, 11), "the recorded real wheel is for Python 3.11"
+    folder = Path(os.environ["REAL_WHEELS"])
+    assert list(folder.glob("torch-2.13.0+cpu-cp311-*.whl")), f"no torch wheel in {folder}"
+    with PyTorchIndex(wheelhouse=folder) as served:
+        yield served
+
+
+@pytest.fixture
+def project(
+    request, render: Render, real_index: PyTorchIndex, tmp_path_factory: pytest.TempPathFactory
+) -> Project:
+    strategy = request.param
+    url = {"index_url": real_index.url} if strategy == "pip" else {}
+    project = render(
+        strategy=strategy,
+        torch_version="2.13",
+        python_version="3.11",
+        packages=[],
+        **ANSWERS[strategy],
+        **url,
+    )
+    project.redirect(real_index.url)
+    project.environment = {
+        "UV_DEFAULT_INDEX": real_index.pypi_url,
+        "UV_CACHE_DIR": str(tmp_path_factory.getbasetemp() / "uv-cache-real"),
+    }
+    return project
+
+
+def torch_in(project: Project) -> tuple[str, int]:
+    """torch's version in the environment, and when it was put there."""
+    (folder,) = (project.path / ".venv").rglob("torch-*.dist-info")
+    return folder.name, folder.stat().st_ino
+
+
+@pytest.mark.parametrize("project", ANSWERS, indirect=True)
+def test_the_readme_leads_to_a_working_pytorch(project: Project) -> None:
+    readme = project.text("README.md").replace("--extra cu130", "--extra cpu")
+    setup = re.search(r"```sh\n(.*?)```", readme, re.DOTALL)
+    assert setup
+    environment = dict(project.environment)
+    seen = []
+    for command in setup[1].splitlines():
+        # That variable would win over --index-url: the README says so.
+        hidden = "UV_DEFAULT_INDEX" if "--index-url" in command else ""
+        project.environment = {k: v for k, v in environment.items() if k != hidden}
+        done = project.uv(*command.split()[1:])
+        assert "warning:" not in done.stderr
+        if (project.path / ".venv").exists() and "venv" not in command:
+            seen.append(torch_in(project))
+        if "smoke_test" in command:
+            assert "OK: torch 2.13.0+cpu" in done.stdout
+    # `uv run` neither replaced torch nor put a second one beside it.
+    assert len(seen) >= 3 and set(seen) == {seen[0]}
+    assert seen[0][0] == "torch-2.13.0+cpu.dist-info"
+
+
+@pytest.mark.parametrize("project", ["groups"], indirect=True)
+def test_adding_a_package_keeps_the_build(project: Project) -> None:
+    project.uv("sync")
+    before = torch_in(project)
+    project.uv("add", "markupsafe")
+    project.uv("run", "scripts/smoke_test.py")
+    assert torch_in(project) == before
+
+
+@pytest.mark.parametrize("project", ["index"], indirect=True)
+def test_the_smoke_test_sees_a_build_that_is_not_expected(project: Project) -> None:
+    project.uv("sync")
+    python = next((project.path / ".venv").glob("[bS][ic][nr]*/python*"))
+    script = ["scripts/smoke_test.py", "--expect", "cu130"]
+    done = subprocess.run(
+        [python, *script], cwd=project.path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "WRONG BUILD" in done.stdout

@@ -1,0 +1,82 @@
+"""`copier update` with another release line: what is not offered any more moves to the nearest."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from copier import run_copy, run_update
+
+from tests.conftest import copy_template
+from tests.project import Project
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def committed(folder: Path) -> Path:
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "Start")
+    return folder
+
+
+@pytest.fixture
+def tagged(tmp_path: Path) -> Path:
+    """The template as a git repository with a release."""
+    folder = committed(copy_template(tmp_path / "template"))
+    git(folder, "tag", "v1.0.0")
+    return folder
+
+
+def updated(template: Path, answers: dict[str, Any], to: dict[str, Any]) -> Project:
+    project = template.parent / "project"
+    run_copy(str(template), project, answers, defaults=True, unsafe=True, quiet=True)
+    committed(project)
+    run_update(project, to, defaults=True, overwrite=True, unsafe=True, quiet=True)
+    return Project(project)
+
+
+def test_the_result_is_a_fresh_render(tagged: Path) -> None:
+    answers = {"backends": ["cpu", "cu126"], "default_backend": "cu126"}
+    project = updated(tagged, {"torch_version": "2.13", **answers}, {"torch_version": "2.14"})
+    fresh = tagged.parent / "fresh" / "project"
+    run_copy(str(tagged), fresh, answers, defaults=True, unsafe=True, quiet=True)
+    for path in Project(fresh).files:
+        name = str(path.relative_to(fresh))
+        assert project.text(name) == path.read_text(encoding="utf-8"), name
+
+
+@pytest.mark.parametrize(
+    ("answers", "to", "nearest"),
+    [
+        ({"strategy": "index", "backend": "cu126"}, "2.15", {"backend": "cu130"}),
+        (
+            {"strategy": "groups", "backends": ["cpu", "cu126"], "default_backend": "cu126"},
+            "2.15",
+            {"backends": ["cpu", "cu130"], "default_backend": "cu130"},
+        ),
+        ({"torch_version": "2.14", "python_version": "3.10"}, "2.15", {"python_version": "3.11"}),
+        ({"torch_version": "2.11", "strategy": "extras", "backends": ["cpu", "cu128"]}, "2.12",
+         {"backends": ["cpu", "cu129"]}),
+    ],
+)  # fmt: skip
+def test_what_is_retired_moves_to_the_nearest_and_says_so(
+    tagged: Path, capsys, answers: dict[str, Any], to: str, nearest: dict[str, Any]
+) -> None:
+    project = updated(tagged, answers, {"torch_version": to})
+    assert {key: project.answers[key] for key in nearest} == nearest
+    said = capsys.readouterr().err
+    for key, value in nearest.items():
+        assert f"{key}: " in said
+        assert f"Taken: {value}." in said
+
+
+def test_the_answers_file_names_the_template_in_full(tagged: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tagged)
+    run_copy(".", tmp_path / "project", {}, defaults=True, unsafe=True, quiet=True)
+    assert Project(tmp_path / "project").answers["_src_path"] == str(tagged)

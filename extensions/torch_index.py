@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from functools import cached_property, lru_cache
+from collections.abc import Callable
+from functools import cache, cached_property
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -13,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from copier.errors import UserMessageError
-from jinja2 import Environment, StrictUndefined, pass_context
+from jinja2 import Environment, StrictUndefined, Template, pass_context
 from jinja2.ext import Extension
 from jinja2.runtime import Context
 
@@ -48,6 +49,33 @@ answers, machine, names, planner, questions, refusals, tables = map(
 )
 
 
+class _Text:
+    """A template without Jinja in it: it renders as it is."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def render(self, *_: Any, **__: Any) -> str:
+        return self._text
+
+
+def _thrifty(environment: Environment) -> Callable[[str], Template | _Text]:
+    """An environment's `from_string` that compiles a template once, and plain text never.
+
+    Copier compiles the type of a question, its choices and its conditions anew at each look, some
+    three hundred times in a render: a fifth of the time that it takes.
+    """
+    compiled = environment.from_string
+
+    @cache
+    def from_string(source: str) -> Template | _Text:
+        if isinstance(source, str) and "{" not in source:
+            return _Text(source)
+        return compiled(source)
+
+    return from_string
+
+
 class TorchIndex(Extension):
     """Adds the functions `asks_for`, `choices_for`, `default_for`, `recorded`, `refusal_for` and
     `torch_plan`, and the filters `toml`, `markdown`, `paragraphs` and `python_string`."""
@@ -56,8 +84,7 @@ class TorchIndex(Extension):
         super().__init__(environment)
         # A misspelt variable in a template is an error, not an empty string.
         environment.undefined = StrictUndefined
-        # Copier compiles a type, a choice or a condition anew for each look at it.
-        environment.from_string = lru_cache(environment.from_string)  # type: ignore[method-assign]
+        environment.from_string = _thrifty(environment)  # type: ignore[method-assign]
         environment.globals.update(
             asks_for=self.asks_for,
             choices_for=self.choices_for,

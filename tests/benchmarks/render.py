@@ -77,7 +77,7 @@ def shares(template: Path, destination: Path) -> dict[str, float]:
 
 
 def main() -> int:
-    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 25
     os.environ["TORCH_TEMPLATE_MACHINE"] = "none"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

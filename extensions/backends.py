@@ -38,6 +38,11 @@ def dotted(backend: str) -> str:
     return ".".join(str(part) for part in version(backend))
 
 
+def compute_capability(architecture: str) -> tuple[int, int]:
+    """`sm_120` is (12, 0)."""
+    return int(architecture[3:-1]), int(architecture[-1])
+
+
 def slug(backend: str) -> str:
     """The name of its extra or dependency group, normalized as PEP 685 wants: `rocm7-2`."""
     return backend.replace(".", "-")

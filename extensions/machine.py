@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .backends import kind
+from .backends import compute_capability, kind
 from .platforms import PLATFORMS
 from .tables import Line, Tables
 
@@ -81,10 +81,10 @@ def platform_name(machine: Machine) -> str:
     """The platform of a machine, as the tables call it; "" for one that no table has."""
     systems = {"linux": "linux", "windows": "win32", "darwin": "darwin"}
     for name, other in PLATFORMS.items():
-        same_machine = machine.machine == {"AMD64": "x86_64", "arm64": "aarch64"}.get(
-            other.machine, other.machine
-        )
-        if same_machine and systems.get(machine.system) == other.sys_platform:
+        if (systems.get(machine.system), machine.machine) == (
+            other.sys_platform,
+            other.architecture,
+        ):
             return name
     return ""
 
@@ -100,7 +100,7 @@ def _runs(tables: Tables, line: Line, backend: str, machine: Machine) -> bool:
     if floor and machine.driver and machine.driver < _numbers(floor):
         return False
     # Code for sm_80 runs on every later 8.x, and on no other major version.
-    codes = [(int(sm[3:-1]), int(sm[-1])) for sm in built]
+    codes = [compute_capability(architecture) for architecture in built]
     return not codes or all(
         any(major == has[0] and minor <= has[1] for major, minor in codes)
         for has in machine.capabilities

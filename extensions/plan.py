@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .answers import PYTORCH_URL
-from .backends import AUTO, kind
+from .backends import AUTO, compute_capability, kind
 from .platforms import MACOS, PLATFORMS
 from .tables import next_minor
 
@@ -130,7 +130,7 @@ class Need:
             return {"xpu": "Intel Arc, Data Center GPU Max"}.get(kind(self.backend), "see PyTorch")
         if kind(self.backend) != "cuda":
             return ", ".join(self.architectures)
-        codes = sorted((int(sm[3:-1]), int(sm[-1])) for sm in self.architectures)
+        codes = sorted(map(compute_capability, self.architectures))
         first, last = (".".join(map(str, code)) for code in (codes[0], codes[-1]))
         return f"compute capability {first} to {last}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from .answers import PYTORCH_URL, Answers
-from .backends import AUTO, index_name, kind, label, slug
+from .backends import AUTO, compute_capability, index_name, kind, label, slug
 from .names import distribution_name
 from .plan import Build, Choice, Index, Need, Notes, Plan, Requirement, Source, pip_flags
 from .platforms import LINUX, MACOS, PLATFORMS, WINDOWS, marker
@@ -237,7 +237,7 @@ class _Planner:
             for machine in _machines(self.answers.platforms)
             for code in self.tables.architectures(backend, line, machine)
         ]
-        return min(((int(sm[3:-1]), int(sm[-1])) for sm in codes), default=None)
+        return min(map(compute_capability, codes), default=None)
 
     def _needs(self, choices: tuple[Choice, ...]) -> tuple[Need, ...]:
         builds = [build for choice in choices for build in choice.builds]
@@ -262,10 +262,8 @@ class _Planner:
 
 
 def _machines(platforms: Iterable[str]) -> list[str]:
-    """The machines of platforms as the architecture tables name them, x86_64 first."""
-    names = {"AMD64": "x86_64", "arm64": ""}
-    found = {names.get(PLATFORMS[p].machine, PLATFORMS[p].machine) for p in platforms}
-    return sorted(found - {""}, reverse=True)
+    """The machines of platforms that have CUDA or ROCm builds, x86_64 first."""
+    return sorted({PLATFORMS[p].architecture for p in platforms if p != MACOS}, reverse=True)
 
 
 def _first_accelerator(choices: tuple[Choice, ...]) -> Choice:

@@ -16,6 +16,11 @@ class Platform:
     machine: str
 
     @property
+    def architecture(self) -> str:
+        """The machine as Linux calls it: `x86_64` or `aarch64` on every system."""
+        return {"AMD64": "x86_64", "arm64": "aarch64"}.get(self.machine, self.machine)
+
+    @property
     def marker(self) -> str:
         """The marker that is true on this platform alone."""
         return f"sys_platform == '{self.sys_platform}' and platform_machine == '{self.machine}'"

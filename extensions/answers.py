@@ -26,6 +26,24 @@ LICENSES = {
     "BSD-3-Clause": "BSD 3-Clause",
     "proprietary": "none: all rights reserved",
 }
+EXAMPLES = {
+    "none": "an empty package with a device helper",
+    "training": "a training program: distributed, resumable, tested",
+}
+CI = {
+    "github": "GitHub Actions",
+    "gitlab": "GitLab CI/CD",
+    "none": "none",
+}
+CONTAINERS = {
+    "docker": "a Dockerfile",
+    "devcontainer": "a development container",
+}
+TYPE_CHECKERS = {
+    "ty": "ty",
+    "mypy": "mypy",
+    "none": "none",
+}
 
 # In the order in which they are asked: a later answer may be refused because of an earlier one.
 KEYS = (
@@ -46,8 +64,12 @@ KEYS = (
     "packages",
     "platforms",
     "index_url",
+    "example",
+    "ci",
+    "containers",
+    "type_checker",
 )
-LISTS = frozenset({"backends", "packages", "platforms"})
+LISTS = frozenset({"backends", "packages", "platforms", "containers"})
 _ASKED_FOR = {
     "backend": ("index", "pip"),
     "linux_backend": ("markers",),
@@ -121,6 +143,10 @@ class Answers:
     windows_backend: str = ""
     backends: tuple[str, ...] = field(default=())
     default_backend: str = ""
+    example: str = "none"
+    ci: str = "none"
+    containers: tuple[str, ...] = field(default=())
+    type_checker: str = "none"
 
     @classmethod
     def complete(cls, known: Known) -> Answers:

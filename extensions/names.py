@@ -24,6 +24,13 @@ PROJECT_PACKAGES = frozenset(
         *("filelock", "typing-extensions", "sympy", "mpmath", "networkx", "jinja2", "markupsafe"),
         *("fsspec", "setuptools", "numpy", "pillow", "pil", "pytest", "ruff", "iniconfig"),
         *("packaging", "pluggy", "pygments", "colorama", "tomli", "exceptiongroup"),
+        *("pre-commit", "cfgv", "identify", "nodeenv", "pyyaml", "yaml", "virtualenv", "distlib"),
+        *("platformdirs", "python-discovery", "ty", "mypy", "mypyc", "mypy-extensions"),
+        *("pathspec", "librt", "ast-serialize", "tqdm", "types-tqdm", "types-requests"),
+        *("matplotlib", "mpl-toolkits", "pylab", "contourpy", "cycler", "fonttools", "kiwisolver"),
+        *("pyparsing", "python-dateutil", "dateutil", "six", "tensorboard", "absl", "absl-py"),
+        *("grpc", "grpcio", "markdown", "protobuf", "google", "werkzeug"),
+        *("tensorboard-data-server", "tzdata"),
         *("uv", "uv-build", "cuda", "nvidia", "intel", "pkg-resources"),
     }
 )
@@ -218,19 +225,22 @@ def paragraphs(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).strip("\n") + "\n"
 
 
-def python_string(text: str, column: int, width: int = 88) -> str:
-    """A Python string for an assignment at a column, laid out as `ruff format` lays it out."""
+def python_string(text: str, column: int, width: int = 88, indent: str = "") -> str:
+    """A Python string for an assignment at a column, laid out as `ruff format` lays it out.
+
+    `indent` is that of the line on which it begins.
+    """
     if column + len(text) + 2 <= width:
         return json.dumps(text)
     pieces: list[str] = []
     for word in re.findall(r"\S+ ?", text):
-        if pieces and len(pieces[-1] + word) + 6 <= width:
+        if pieces and len(indent + pieces[-1] + word) + 6 <= width:
             pieces[-1] += word
         else:
             pieces.append(word)
-    lines = [f"    {json.dumps(piece)}" for piece in pieces]
+    lines = [f"{indent}    {json.dumps(piece)}" for piece in pieces]
     lines = [f"{line}  # noqa: E501" if len(line) > width else line for line in lines]
-    return "\n".join(["(", *lines, ")"])
+    return "\n".join(["(", *lines, f"{indent})"])
 
 
 def recorded(answers: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .answers import PYTORCH_URL
-from .backends import AUTO, compute_capability, kind
+from .backends import compute_capability, kind
 from .platforms import MACOS, PLATFORMS
 from .tables import next_minor
 
@@ -22,7 +22,7 @@ UV_CAP = "0.14"
 
 @dataclass(frozen=True)
 class Requirement:
-    """A direct requirement; `floor` None leaves the version to torch's own pin."""
+    """A direct requirement; without a `floor` torch's own pin decides, without a `cap` uv."""
 
     name: str
     floor: str | None
@@ -30,8 +30,22 @@ class Requirement:
     marker: str = ""
 
     def __str__(self) -> str:
-        bounds = f">={self.floor},<{self.cap}" if self.floor else ""
-        return f"{self.name}{bounds}{f'; {self.marker}' if self.marker else ''}"
+        return f"{self.bounded}{self._condition}"
+
+    @property
+    def bounded(self) -> str:
+        """The name and its bounds, as in a constraint."""
+        bounds = f">={self.floor}" if self.floor else ""
+        return f"{self.name}{bounds}{f',<{self.cap}' if self.cap else ''}"
+
+    @property
+    def bare(self) -> str:
+        """The same without bounds."""
+        return f"{self.name}{self._condition}"
+
+    @property
+    def _condition(self) -> str:
+        return f"; {self.marker}" if self.marker else ""
 
     @property
     def pin(self) -> str:
@@ -140,13 +154,15 @@ class Notes:
     """What the tables of builds and needs leave to be said.
 
     `pypi` is platforms and build of PyPI's wheels; `older` is the compute capability, backend and
-    line of the newest build for GPUs that are too old for the project's.
+    line of the newest build for GPUs that are too old for the project's; `downloads` is how much an
+    install on Linux fetches per kind of build, where that is known.
     """
 
     stand_in: bool
     macos: bool
     pypi: tuple[tuple[str, str], ...]
     older: tuple[str, str, str] | None
+    downloads: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -164,6 +180,8 @@ class Plan:
     python_version: str
     packages: Mapping[str, str]
     requirements: tuple[Requirement, ...]
+    others: tuple[Requirement, ...]
+    dev: tuple[Requirement, ...]
     choices: tuple[Choice, ...]
     default: Choice
     sources: Mapping[str, tuple[Source, ...]]
@@ -175,6 +193,32 @@ class Plan:
     mirror: bool
     uv_floor: str = UV_FLOOR
     uv_cap: str = UV_CAP
+
+    @property
+    def dependencies(self) -> tuple[Requirement, ...]:
+        """PyTorch's packages, where no extra or group holds them; torch last.
+
+        uv appends to a list that is not sorted, so what `uv add` writes touches none of its lines.
+        """
+        return () if self.switchable else self.requirements[::-1]
+
+    @property
+    def capped(self) -> tuple[Requirement, ...]:
+        """The packages that are bound to the line, each once."""
+        found = {r.name: r for choice in self.choices for r in choice.requirements if r.cap}
+        return tuple(found.values())
+
+    @property
+    def constrained(self) -> bool:
+        """Whether the bounds stand apart, so that no list that `uv add` edits ever has to change.
+
+        `uv pip` reads constraints, too, but not with `--no-config` or from another folder.
+        """
+        return self.strategy != "pip"
+
+    def listed(self, requirement: Requirement) -> str:
+        """A requirement of the family as its list has it."""
+        return requirement.bare if self.constrained else str(requirement)
 
     @property
     def environments(self) -> tuple[str, ...]:
@@ -229,14 +273,6 @@ class Plan:
             return f"uv pip install {' '.join(r.pin for r in self.requirements)} {choice.flags}"
         return f"uv pip install --requirements pyproject.toml --extra dev {choice.flags}"
 
-    @property
-    def install_pattern(self) -> str:
-        """The command with `{build}` where it names the build, which `pip` alone does."""
-        if self.strategy != "pip" or self.default.backend == AUTO:
-            return self.install
-        pattern = pip_flags(self.index_url, "{build}")
-        return self.install.replace(self.default.flags, pattern)
-
     def run(self, choice: Choice) -> str:
         """The beginning of a command that runs in the environment of a choice and keeps it."""
         if self.strategy == "pip":
@@ -247,10 +283,11 @@ class Plan:
     @property
     def upgrade(self) -> str:
         """The command that moves every package of the family at once."""
-        return " ".join(["uv lock", *(f"--upgrade-package {name}" for name in self._family)])
+        return " ".join(["uv lock", *(f"--upgrade-package {name}" for name in self.family)])
 
     @property
-    def _family(self) -> tuple[str, ...]:
+    def family(self) -> tuple[str, ...]:
+        """torch, its companions, and the triton packages that are required directly."""
         triton = [name for name in self.sources if name not in self.packages]
         return (*self.packages, *triton)
 

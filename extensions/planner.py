@@ -11,6 +11,28 @@ from .plan import Build, Choice, Index, Need, Notes, Plan, Requirement, Source, 
 from .platforms import LINUX, MACOS, PLATFORMS, WINDOWS, marker
 from .tables import Line, Tables, minor, next_minor
 
+# Their oldest releases with wheels for Python 3.10 to 3.14, as PyPI lists them (2026-11-23).
+EXAMPLE_REQUIREMENTS = {
+    "none": (),
+    "training": (
+        Requirement("matplotlib", "3.10"),
+        Requirement("tensorboard", "2.20"),
+        Requirement("tqdm", "4.67"),
+    ),
+}
+# torch needs it for `Tensor.numpy`, without requiring it.
+NUMPY = Requirement("numpy", "1.26")
+PYTEST, RUFF = Requirement("pytest", "8.4"), Requirement("ruff", "0.14")
+PRE_COMMIT = Requirement("pre-commit", "4.3")
+CHECKERS = {
+    "ty": Requirement("ty", "0.0.100"),
+    "mypy": Requirement("mypy", "1.18"),
+}
+# For scripts/check_lock.py: Python reads TOML by itself from 3.11 on.
+TOMLI = Requirement("tomli", "2.2")
+# ty needs no stubs for a library that has no types; mypy does.
+STUBS = {("training", "mypy"): (Requirement("types-tqdm", "4.67"),)}
+
 
 def make_plan(tables: Tables, answers: Answers) -> Plan:
     """Decide everything from answers that were checked. Raises KeyError for unchecked ones."""
@@ -46,6 +68,8 @@ class _Planner:
             python_version=answers.python_version,
             packages=self.packages,
             requirements=choices[0].requirements,
+            others=(*EXAMPLE_REQUIREMENTS[answers.example], NUMPY),
+            dev=self._dev(),
             choices=choices,
             default=default,
             sources=sources,
@@ -65,6 +89,15 @@ class _Planner:
         lasts = [self.line.companions[name].last_python for name in self.answers.packages]
         last = min([self.line.last_python, *(x for x in lasts if x)], key=minor)
         return f">={self.answers.python_version},<{next_minor(last)}"
+
+    def _dev(self) -> tuple[Requirement, ...]:
+        """The tools; not sorted, so that `uv add --dev` appends, and the last line is for good."""
+        answers = self.answers
+        checker = [CHECKERS[answers.type_checker]] if answers.type_checker in CHECKERS else []
+        stubs = STUBS.get((answers.example, answers.type_checker), ())
+        reads_toml = answers.python_version == "3.10" and answers.strategy != "pip"
+        toml = [TOMLI] if reads_toml else []
+        return (PYTEST, RUFF, *checker, *stubs, *toml, PRE_COMMIT)
 
     # Choices
 
@@ -187,9 +220,9 @@ class _Planner:
                     tritons.setdefault(triton.name, []).append(
                         Source(index_name(backend), triton.marker, slug(name))
                     )
-        return {name: tuple(family) for name in self.packages} | {
-            name: tuple(entries) for name, entries in tritons.items()
-        }
+        # torch, which is always there, comes last: what `uv add` appends touches no other list.
+        found = {name: tuple(entries) for name, entries in tritons.items()}
+        return found | {name: tuple(family) for name in reversed(self.packages)}
 
     # What the README says beside the table
 
@@ -211,7 +244,16 @@ class _Planner:
             macos=any(b.platform == MACOS and not b.index for b in choices[0].builds),
             pypi=tuple((" and ".join(on), name) for name, on in by_backend.items()),
             older=self._older({build.backend for c in choices for build in c.builds}),
+            downloads=self._downloads(choices),
         )
+
+    def _downloads(self, choices: tuple[Choice, ...]) -> tuple[tuple[str, str], ...]:
+        """All sizes or none: the size of one build alone says nothing about the others."""
+        on_linux = {kind(b.backend) for c in choices for b in c.builds if b.platform in LINUX}
+        sizes = self.tables.downloads
+        if not on_linux <= set(sizes):
+            return ()
+        return tuple((of_kind.upper(), sizes[of_kind]) for of_kind in sizes if of_kind in on_linux)
 
     def _older(self, used: set[str]) -> tuple[str, str, str] | None:
         """Where the GPUs find a build that the project's newest CUDA builds leave out."""

@@ -7,7 +7,19 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import names
-from .answers import DEFAULT_STRATEGY, KEYS, LICENSES, PYTORCH_URL, STRATEGIES, Known, asked
+from .answers import (
+    CI,
+    CONTAINERS,
+    DEFAULT_STRATEGY,
+    EXAMPLES,
+    KEYS,
+    LICENSES,
+    PYTORCH_URL,
+    STRATEGIES,
+    TYPE_CHECKERS,
+    Known,
+    asked,
+)
 from .backends import AUTO, kind, label
 from .machine import Machine, fitting_backends
 from .platforms import MACOS, PLATFORMS, WINDOWS
@@ -33,6 +45,14 @@ def choices(key: str, tables: Tables, known: Known) -> dict[str, str]:
             return {platform.label: name for name, platform in PLATFORMS.items()}
         case "packages":
             return {f"{c.name} {c.version}": c.name for c in line.companions.values()}
+        case "example":
+            return {f"{name}: {text}": name for name, text in EXAMPLES.items()}
+        case "ci":
+            return {text: name for name, text in CI.items()}
+        case "containers":
+            return {text: name for name, text in CONTAINERS.items()}
+        case "type_checker":
+            return {text: name for name, text in TYPE_CHECKERS.items()}
     offered = list(known.get("backends", ())) if key == "default_backend" else line.backends()
     if key == "windows_backend":
         offered = [b for b in offered if WINDOWS in line.indexes[b]]
@@ -151,6 +171,14 @@ def _candidates(
             yield list(PLATFORMS)
         case "index_url":
             yield PYTORCH_URL
+        case "example":
+            yield "none"
+        case "ci":
+            yield "github"
+        case "containers":
+            yield []
+        case "type_checker":
+            yield "ty"
 
 
 def _strategy(known: Known) -> str:

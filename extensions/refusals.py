@@ -6,7 +6,18 @@ import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from . import names
-from .answers import LICENSES, PYTORCH_URL, STRATEGIES, Known, asked, targets
+from .answers import (
+    CI,
+    CONTAINERS,
+    EXAMPLES,
+    LICENSES,
+    PYTORCH_URL,
+    STRATEGIES,
+    TYPE_CHECKERS,
+    Known,
+    asked,
+    targets,
+)
 from .backends import AUTO, kind, label, version
 from .platforms import LINUX, MACOS, PLATFORMS, WINDOWS
 from .tables import Line, Tables, minor
@@ -301,6 +312,33 @@ def _index_url(tables: Tables, key: str, known: Known) -> str | None:
     return None
 
 
+def _ci(tables: Tables, key: str, known: Known) -> str | None:
+    if known[key] not in CI:
+        return _unknown(known[key], "CI", CI)
+    if known[key] == "gitlab" and not _on_linux(known):
+        return (
+            "GitLab's jobs run on Linux, which the project does not claim. "
+            f"Nearest: add {LINUX[0]} to the platforms, or take github"
+        )
+    return None
+
+
+def _containers(tables: Tables, key: str, known: Known) -> str | None:
+    for container in known[key]:
+        if container not in CONTAINERS:
+            return _unknown(container, "container", CONTAINERS)
+    if known[key] and not _on_linux(known):
+        return (
+            "containers run Linux, which the project does not claim. "
+            f"Nearest: add {LINUX[0]} to the platforms, or take none: []"
+        )
+    return None
+
+
+def _on_linux(known: Known) -> bool:
+    return not {*LINUX}.isdisjoint(known.get("platforms", PLATFORMS))
+
+
 _CHECKS: dict[str, Check] = {
     "project_name": _text(names.project_name_refusal),
     "package_name": _text(names.package_name_refusal),
@@ -319,4 +357,8 @@ _CHECKS: dict[str, Check] = {
     "packages": _packages,
     "platforms": _platforms,
     "index_url": _index_url,
+    "example": _one_of("example", EXAMPLES),
+    "ci": _ci,
+    "containers": _containers,
+    "type_checker": _one_of("type checker", TYPE_CHECKERS),
 }

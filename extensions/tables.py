@@ -92,6 +92,7 @@ class Tables:
     drivers: Mapping[str, Mapping[str, str]]
     cuda_architectures: Mapping[str, list[Mapping[str, Any]]]
     rocm_architectures: Mapping[str, list[str]]
+    downloads: Mapping[str, str]
     not_offered: Mapping[str, str]
 
     def backends(self) -> set[str]:
@@ -183,5 +184,6 @@ def load(folder: Path) -> Tables:
         drivers=backends["drivers"],
         cuda_architectures=backends["cuda_architectures"],
         rocm_architectures=backends["rocm_architectures"],
+        downloads=backends["downloads"],
         not_offered=backends["not_offered"],
     )

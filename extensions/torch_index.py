@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Callable
 from functools import cache, cached_property
@@ -19,6 +20,7 @@ from jinja2.ext import Extension
 from jinja2.runtime import Context
 
 _FOLDER = Path(__file__).resolve().parent
+_CALL = re.compile(r"\{\{ (\w+)\('(\w+)'\) \}\}")
 
 
 def _package(folder: Path) -> str:
@@ -44,8 +46,11 @@ def _module(name: str) -> ModuleType:
     return import_module(f"{_package(_FOLDER)}.{name}")
 
 
-answers, machine, names, planner, questions, refusals, tables = map(
-    _module, ("answers", "machine", "names", "planner", "questions", "refusals", "tables")
+answers, automation, diagnosis, machine = map(
+    _module, ("answers", "automation", "diagnosis", "machine")
+)
+names, planner, questions, refusals, tables = map(
+    _module, ("names", "planner", "questions", "refusals", "tables")
 )
 
 
@@ -59,36 +64,54 @@ class _Text:
         return self._text
 
 
-def _thrifty(environment: Environment) -> Callable[[str], Template | _Text]:
+class _Call:
+    """A template that calls a function with a question's key: one template per function will do."""
+
+    def __init__(self, template: Template, key: str) -> None:
+        self._template = template
+        self._key = key
+
+    def render(self, *known: Any, **more: Any) -> str:
+        return self._template.render(*known, **more, of_question=self._key)
+
+
+def _thrifty(environment: Environment) -> Callable[[str], Template | _Text | _Call]:
     """An environment's `from_string` that compiles a template once, and plain text never.
 
     Copier compiles the type of a question, its choices and its conditions anew at each look, some
     three hundred times in a render: a fifth of the time that it takes.
     """
-    compiled = environment.from_string
+    compiled = cache(environment.from_string)
 
     @cache
-    def from_string(source: str) -> Template | _Text:
+    def from_string(source: str) -> Template | _Text | _Call:
         if isinstance(source, str) and "{" not in source:
             return _Text(source)
+        if isinstance(source, str) and (call := _CALL.fullmatch(source)):
+            return _Call(compiled(f"{{{{ {call[1]}(of_question) }}}}"), call[2])
         return compiled(source)
 
     return from_string
 
 
 class TorchIndex(Extension):
-    """Adds the functions `asks_for`, `choices_for`, `default_for`, `recorded`, `refusal_for` and
-    `torch_plan`, and the filters `toml`, `markdown`, `paragraphs` and `python_string`."""
+    """Adds the functions `asks_for`, `automation`, `choices_for`, `default_for`, `diagnosis`,
+    `recorded`, `refusal_for` and `torch_plan`, and the filters `toml`, `markdown`, `paragraphs` and
+    `python_literal`."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         # A misspelt variable in a template is an error, not an empty string.
         environment.undefined = StrictUndefined
+        # Each template renders once: folding its constants costs more than it saves.
+        environment.optimized = False
         environment.from_string = _thrifty(environment)  # type: ignore[method-assign]
         environment.globals.update(
             asks_for=self.asks_for,
+            automation=self.automation,
             choices_for=self.choices_for,
             default_for=self.default_for,
+            diagnosis=self.diagnosis,
             recorded=names.recorded,
             refusal_for=self.refusal_for,
             torch_plan=self.torch_plan,
@@ -97,12 +120,16 @@ class TorchIndex(Extension):
             toml=names.toml_string,
             markdown=names.markdown_text,
             paragraphs=names.paragraphs,
-            python_string=names.python_string,
+            python_literal=diagnosis.python_literal,
         )
 
     @cached_property
     def said(self) -> set[str]:
         return set()
+
+    @cached_property
+    def plans(self) -> dict[Any, Any]:
+        return {}
 
     @cached_property
     def tables(self) -> Any:
@@ -186,5 +213,22 @@ class TorchIndex(Extension):
 
     @pass_context
     def torch_plan(self, context: Context) -> Any:
-        """The plan for the answers."""
-        return planner.make_plan(self.tables, answers.Answers.complete(answers.read(context)))
+        """The plan for the answers: made once, though most files ask for it."""
+        complete = answers.Answers.complete(answers.read(context))
+        if complete not in self.plans:
+            self.plans[complete] = planner.make_plan(self.tables, complete)
+        return self.plans[complete]
+
+    @pass_context
+    def automation(self, context: Context) -> Any:
+        """What CI and containers do with the plan."""
+        return automation.automate(
+            self.torch_plan(context), context["type_checker"], context["example"]
+        )
+
+    @pass_context
+    def diagnosis(self, context: Context) -> Any:
+        """What the smoke test must know beside the plan."""
+        return diagnosis.make_diagnosis(
+            self.tables, answers.read(context), self.torch_plan(context)
+        )

@@ -71,6 +71,15 @@ BAD: list[tuple[Answers, str, list[str]]] = [
     ({"platforms": []}, "platforms", ["no platform", "Nearest: [linux-x86_64"]),
     ({"platforms": ["linux-x86_64", "solaris"]}, "platforms", ["no platform 'solaris'"]),
     ({"platforms": ["linux-x86-64"]}, "platforms", ["Nearest: linux-x86_64"]),
+    # Example, CI, containers, type checker
+    ({"example": "vision"}, "example", ["no example 'vision'", "none, training"]),
+    ({"ci": "jenkins"}, "ci", ["no CI 'jenkins'", "github, gitlab"]),
+    ({"ci": "gitlab", "platforms": ["windows-amd64"]},
+     "ci", ["Linux", "Nearest: add linux-x86_64", "github"]),
+    ({"containers": ["podman"]}, "containers", ["no container 'podman'", "docker"]),
+    ({"containers": ["docker"], "platforms": ["macos-arm64"], "strategy": "pypi"},
+     "containers", ["Linux", "Nearest: add linux-x86_64"]),
+    ({"type_checker": "pyright"}, "type_checker", ["no type checker 'pyright'", "ty, mypy"]),
     # Packages
     ({"strategy": "index", "backend": "cu132", "packages": ["torchaudio"]},
      "packages", ["torchaudio", "CUDA 13.2", "Nearest: cu130"]),

@@ -31,6 +31,10 @@ DIFFERENCES: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "packages": ([], ["torchvision"], {}),
     "platforms": (["linux-x86_64"], ["linux-x86_64", "windows-amd64"], {}),
     "index_url": ("https://download.pytorch.org/whl", "https://mirror.example.org/whl", {}),
+    "example": ("none", "training", {}),
+    "ci": ("github", "gitlab", {}),
+    "containers": ([], ["docker"], {}),
+    "type_checker": ("ty", "mypy", {}),
 }
 
 
@@ -87,6 +91,10 @@ def test_defaults_alone_render_a_working_project(render: Render) -> None:
         "packages": ["torchvision"],
         "platforms": ["linux-x86_64", "linux-aarch64", "windows-amd64", "macos-arm64"],
         "index_url": "https://download.pytorch.org/whl",
+        "example": "none",
+        "ci": "github",
+        "containers": [],
+        "type_checker": "ty",
     }
 
 

@@ -32,6 +32,10 @@ def plans(strategy: str, line: str) -> Iterator[tuple[dict[str, Any], Plan]]:
             "packages": packages,
             "platforms": platforms,
             "index_url": PYTORCH_URL,
+            "example": "none",
+            "ci": "none",
+            "containers": [],
+            "type_checker": "none",
             **answers,
         }
         if why_not_any(KEYS, TABLES, known) is None:

@@ -12,7 +12,7 @@ from copier.errors import UserMessageError
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from extensions.answers import KEYS, LICENSES, STRATEGIES
+from extensions.answers import CI, CONTAINERS, EXAMPLES, KEYS, LICENSES, STRATEGIES, TYPE_CHECKERS
 from extensions.platforms import PLATFORMS
 from tests.cells import LINES, TABLES
 from tests.checks import check_everything
@@ -59,6 +59,10 @@ PLAUSIBLE: dict[str, st.SearchStrategy[Any]] = {
             "ftp://x",
         ]
     ),
+    "example": one_of(list(EXAMPLES)),
+    "ci": one_of(list(CI)),
+    "containers": some_of(list(CONTAINERS)),
+    "type_checker": one_of(list(TYPE_CHECKERS)),
 }
 
 

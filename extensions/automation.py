@@ -1,0 +1,225 @@
+"""What CI and containers do with a plan: which runner, which commands, which image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .backends import AUTO, kind, label
+from .plan import Build, Choice, Plan, pip_flags
+from .platforms import LINUX, MACOS, PLATFORMS
+
+# The uv of CI and images, between the floor and the cap of the plan.
+UV = "0.13.9"
+# The newest releases on 2026-11-23, by their commits.
+CHECKOUT = "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1"
+SETUP_UV = "astral-sh/setup-uv@20cfd1bf945f4377ade1205e4dbc17946fc9a30d # v10.0.1"
+RUNNERS = {
+    "linux-x86_64": "ubuntu-24.04",
+    "linux-aarch64": "ubuntu-24.04-arm",
+    "windows-amd64": "windows-2025",
+    "macos-arm64": "macos-15",
+}
+# GitLab.com's runners are x86-64 unless a tag says otherwise.
+TAGS = {"linux-aarch64": ("saas-linux-small-arm64",)}
+CHECKS = {"ty": ("ty check",), "mypy": ("mypy",), "none": ()}
+# What a container needs to see the GPU of its host. Nodes of AMD and Intel belong to the group
+# `render`, whose number differs from host to host: a shell on the host knows it.
+DEVICES = {
+    "cuda": ("--gpus=all",),
+    "rocm": ("--device=/dev/kfd", "--device=/dev/dri", "--group-add=video"),
+    "xpu": ("--device=/dev/dri",),
+}
+RENDER = '--group-add "$(getent group render | cut -d: -f3)"'
+EDITABLE = "uv pip install --no-deps --editable ."
+KEEP = "uv run --no-sync"
+
+
+@dataclass(frozen=True)
+class Image:
+    """How a Dockerfile installs PyTorch.
+
+    `build` is the default of the build argument (empty: there is no choice), `label` the same in
+    words, `dependencies` and `project` the two steps of the install. `platform` is empty where
+    Docker's own choice is a platform of the project.
+    """
+
+    build: str
+    label: str
+    platform: str
+    dependencies: tuple[str, ...]
+    project: str
+
+
+@dataclass(frozen=True)
+class Automation:
+    """Commands are tuples of lines that bash and PowerShell read alike.
+
+    `install` brings the CPU build on `runner`; `stand_in` says that the lock has none there.
+    `tags` is what GitLab calls that runner (empty: its usual one). `gpu` is empty in a project
+    without accelerators. `gpu_kind` is the kind of build whose GPU `docker run` hands over, and
+    `run_options` all that it says; `devices` hands over the GPU of the default choice.
+    """
+
+    uv: str
+    runner: str
+    tags: tuple[str, ...]
+    lock: tuple[str, ...]
+    install: tuple[str, ...]
+    stand_in: bool
+    checks: tuple[str, ...]
+    gpu: tuple[str, ...]
+    setup: tuple[str, ...]
+    python_cap: str
+    devices: tuple[str, ...]
+    gpu_kind: str
+    run_options: tuple[str, ...]
+    image: Image
+    checkout: str = CHECKOUT
+    setup_uv: str = SETUP_UV
+
+
+def automate(plan: Plan, type_checker: str, example: str = "none") -> Automation:
+    """Everything that CI and container files say."""
+    platform = next(name for name in PLATFORMS if name in plan.platforms)
+    found = _cpu_choice(plan, platform)
+    stands_in = found is None and plan.strategy != "pip"
+    pip = plan.strategy == "pip"
+    tools = ("ruff check", "ruff format --check", *CHECKS[type_checker])
+    tests = ("scripts/smoke_test.py --allow-cpu --expect cpu", "pytest")
+    accelerated = _accelerated(plan)
+    devices = DEVICES.get(kind(_default_backend(plan)), ())
+    gpu_backend = _default_backend(plan) if devices or not accelerated else accelerated[1].backend
+    gpu_kind = kind(gpu_backend) if gpu_backend != "cpu" else ""
+    volume = (f"--volume {plan.distribution}-runs:/app/runs",) if example == "training" else ()
+    image = _image(plan)
+    return Automation(
+        uv=UV,
+        runner=RUNNERS[platform],
+        tags=TAGS.get(platform, ()),
+        lock=() if pip else ("uv lock --check",),
+        install=_cpu_install(plan, found),
+        stand_in=stands_in,
+        checks=tuple(
+            f"{KEEP} {tool}"
+            for tool in (*(() if pip else ("scripts/check_lock.py",)), *tools, *tests)
+        ),
+        gpu=_gpu(plan, *accelerated) if accelerated else (),
+        setup=setup(plan, plan.default, anew=True),
+        python_cap=plan.requires_python.partition("<")[2],
+        devices=devices,
+        gpu_kind=gpu_kind,
+        run_options=tuple(
+            filter(
+                None,
+                (
+                    image.platform,
+                    *DEVICES.get(gpu_kind, ()),
+                    RENDER if gpu_kind in ("rocm", "xpu") else "",
+                    *volume,
+                ),
+            )
+        ),
+        image=image,
+    )
+
+
+def setup(
+    plan: Plan, choice: Choice, *, locked: bool = False, anew: bool = False
+) -> tuple[str, ...]:
+    """The commands that install a choice into a fresh checkout; `anew` also into another one."""
+    if plan.strategy != "pip":
+        return (_locked(plan.sync(choice)) if locked else plan.sync(choice),)
+    # A mirror's index serves the family alone.
+    rest = ("uv pip install --requirements pyproject.toml --extra dev",) if plan.mirror else ()
+    return ("uv venv --clear" if anew else "uv venv", plan.sync(choice), *rest, EDITABLE)
+
+
+def _locked(command: str) -> str:
+    return command.replace("uv sync", "uv sync --locked", 1)
+
+
+def _on(choice: Choice, platform: str) -> list[Build]:
+    return [build for build in choice.builds if build.platform == platform]
+
+
+def _cpu_choice(plan: Plan, platform: str) -> Choice | None:
+    """The choice that gives the CPU build on a platform, the default one if it does."""
+    choices = [plan.default, *sorted(plan.choices, key=lambda choice: choice.name != "cpu")]
+    for choice in choices:
+        if all(build.backend == "cpu" for build in _on(choice, platform)):
+            return choice
+    return None
+
+
+def _cpu_install(plan: Plan, choice: Choice | None) -> tuple[str, ...]:
+    if plan.strategy == "pip":
+        cpu = pip_flags(plan.index_url, "cpu")
+        return tuple(
+            command.replace(plan.default.flags, cpu) for command in setup(plan, plan.default)
+        )
+    if choice is not None:
+        return setup(plan, choice, locked=True)
+    # The lock has no CPU build here: take it from its index, and all the rest from the lock.
+    pins = " ".join(r.pin for r in plan.requirements if r.name in plan.packages)
+    prunes = " ".join(f"--prune {name}" for name in plan.family)
+    export = " ".join(filter(None, ["uv export --locked", plan.default.flags]))
+    file = ".venv/requirements.txt"
+    return (
+        "uv venv",
+        f"uv pip install {pins} {pip_flags(plan.index_url, 'cpu')}",
+        f"{export} --quiet --no-emit-project {prunes} --output-file {file}",
+        f"uv pip install --requirements {file}",
+        EDITABLE,
+    )
+
+
+def _accelerated(plan: Plan) -> tuple[Choice, Build] | None:
+    """The first choice with a GPU build, and that build; Linux first, the default choice first."""
+    for platform in PLATFORMS:
+        for choice in (plan.default, *plan.choices):
+            for build in reversed(_on(choice, platform)):
+                if kind(build.backend) != "cpu":
+                    return choice, build
+    return None
+
+
+def _gpu(plan: Plan, choice: Choice, build: Build) -> tuple[str, ...]:
+    # `auto` is what the runner's driver says.
+    expect = "" if choice.backend == AUTO else f" --expect {build.backend}"
+    return (
+        *setup(plan, choice, locked=True),
+        f"{KEEP} scripts/smoke_test.py{expect}",
+        f"{KEEP} pytest",
+    )
+
+
+def _default_backend(plan: Plan) -> str:
+    """What the default choice installs on Linux; for `auto` the newest CUDA build."""
+    on_linux = [b for name in LINUX for b in _on(plan.default, name)]
+    if plan.default.backend == AUTO:
+        on_linux = [b for b in on_linux if kind(b.backend) == "cuda"]
+        return on_linux[-1].backend if on_linux else "cpu"
+    return next((b.backend for b in on_linux), "cpu")
+
+
+def _image(plan: Plan) -> Image:
+    # Docker on a Mac builds for Linux aarch64 by itself.
+    claimed = plan.platforms
+    foreign = MACOS in claimed and "linux-aarch64" not in claimed
+    platform = "--platform linux/amd64" if foreign else ""
+    if plan.strategy != "pip":
+        flags = {
+            "extras": '--no-dev --extra "$PYTORCH"',
+            # No default group at all: neither another build nor the tools belong in an image.
+            "groups": '--no-default-groups --group "$PYTORCH"',
+        }.get(plan.strategy, "--no-dev")
+        dependencies = (f"uv sync --locked --no-install-project {flags}",)
+        project = f"uv sync --locked --no-editable {flags}"
+        return Image(plan.default.name, plan.default.label, platform, dependencies, project)
+    flags = pip_flags(plan.index_url, '"$PYTORCH"')
+    rest = "uv pip install --requirements pyproject.toml"
+    pins = " ".join(r.pin for r in plan.requirements)
+    torch = (f"uv pip install {pins} {flags}", rest) if plan.mirror else (f"{rest} {flags}",)
+    build = _default_backend(plan)
+    project = "uv pip install --no-deps ."
+    return Image(build, label(build), platform, ("uv venv", *torch), project)

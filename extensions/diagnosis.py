@@ -1,0 +1,194 @@
+"""What the smoke test of a project must know beforehand: which command installs which build, for
+which GPUs a build is compiled, and where the GPUs that it leaves out find one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .answers import KEYS, Known
+from .backends import kind, version
+from .names import python_string
+from .plan import Build, Choice, Plan
+from .platforms import MACOS, PLATFORMS
+from .refusals import why_not_any
+from .tables import Line, Tables
+
+Nested = Mapping[str, Mapping[str, str]]
+
+ABSENT = {
+    "extras": "torch is not installed: uv installs it only with an extra",
+    "pip": "torch is not installed: it has an install command of its own",
+}
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The tables of `scripts/smoke_test.py`.
+
+    `expected` maps platform to build to command, the default's first; `claims` a platform that the
+    project leaves out to the answer that adds it, `others` platform to build to the answers that
+    bring it into the project, `architectures` machine to build to GPU architectures, and `drivers`
+    the beginning of a CUDA build's name to the oldest driver per system.
+    """
+
+    expected: Nested
+    claims: Mapping[str, str]
+    others: Nested
+    architectures: Nested
+    drivers: Nested
+    absent: str
+
+
+def make_diagnosis(tables: Tables, known: Known, plan: Plan) -> Diagnosis:
+    """The tables that fit a plan and the answers behind it."""
+    return _Diagnostician(tables, known, plan).diagnosis()
+
+
+def python_literal(value: Any, column: int = 0, depth: int = 0) -> str:
+    """Nested mappings of text as Python, laid out as `ruff format` leaves it."""
+    if isinstance(value, str):
+        return python_string(value, column, indent="    " * depth)
+    if not value:
+        return "{}"
+    flat = "{" + ", ".join(f'"{key}": "{item}"' for key, item in value.items()) + "}"
+    if all(isinstance(item, str) for item in value.values()) and column + len(flat) <= 88:
+        return flat
+    inner = "    " * (depth + 1)
+    entries = []
+    for key, item in value.items():
+        head = f'{inner}"{key}": '
+        entries.append(f"{head}{python_literal(item, len(head) + 1, depth + 1)},\n")
+    return "{\n" + "".join(entries) + "    " * depth + "}"
+
+
+class _Diagnostician:
+    def __init__(self, tables: Tables, known: Known, plan: Plan) -> None:
+        self.tables = tables
+        self.known = known
+        self.plan = plan
+        self.architectures: dict[str, dict[str, str]] = {}
+
+    def diagnosis(self) -> Diagnosis:
+        expected: dict[str, dict[str, str]] = {platform: {} for platform in self.plan.platforms}
+        default = [(build.platform, build.backend) for build in self.plan.default.builds]
+        # A build may belong to several choices, as that of macOS to all: the default goes first.
+        for choice in sorted(self.plan.choices, key=lambda choice: choice != self.plan.default):
+            for build in choice.builds:
+                # On macOS the choice of a GPU would read as a mistake.
+                if build.platform == MACOS and choice.backend == "cpu":
+                    expected[MACOS][build.backend] = self._command(choice, build)
+                expected[build.platform].setdefault(build.backend, self._command(choice, build))
+        own = self.tables.lines[self.plan.line]
+        order = own.backends()
+        for platform, builds in expected.items():
+            names = sorted(builds, key=order.index)
+            names.sort(key=[name for at, name in default if at == platform].count, reverse=True)
+            expected[platform] = {name: builds[name] for name in names}
+            for build in builds:
+                self._remember(platform, build, self._codes(platform, own, build))
+        others = {
+            platform: found
+            for platform in expected
+            if platform != MACOS and (found := self._others(platform, expected[platform]))
+        }
+        used = {build for table in (expected, others) for row in table.values() for build in row}
+        drivers = {
+            major: floors
+            for major, floors in self.tables.drivers.items()
+            if any(build.startswith(major) for build in used)
+        }
+        absent = ABSENT.get(self.plan.strategy, "torch is not installed")
+        return Diagnosis(expected, self._claims(), others, self.architectures, drivers, absent)
+
+    def _claims(self) -> dict[str, str]:
+        """The platforms that could be claimed as well, each with the answer that does."""
+        claims = {}
+        for platform in PLATFORMS:
+            wanted = [name for name in PLATFORMS if name in (*self.plan.platforms, platform)]
+            changed = {**self.known, "platforms": wanted}
+            if platform in self.plan.platforms or why_not_any(KEYS, self.tables, changed):
+                continue
+            claims[platform] = f"platforms={_yaml(wanted)}"
+        return claims
+
+    def _command(self, choice: Choice, build: Build) -> str:
+        command = self.plan.sync(choice)
+        if self.plan.strategy != "pip":
+            return command
+        return command.replace(choice.flags, self.plan.pip_flags(build))
+
+    def _codes(self, platform: str, line: Line, backend: str) -> tuple[str, ...]:
+        machine = PLATFORMS[platform].architecture
+        return tuple(self.tables.architectures(backend, line.name, machine))
+
+    def _remember(self, platform: str, backend: str, codes: tuple[str, ...]) -> None:
+        if codes:
+            machine = self.architectures.setdefault(PLATFORMS[platform].architecture, {})
+            machine.setdefault(backend, " ".join(codes))
+
+    # What the project lacks
+
+    def _others(self, platform: str, own: Mapping[str, str]) -> dict[str, str]:
+        """The fewest builds that serve every GPU and driver that the project's do not, best first.
+
+        The project's own line goes before all others, and of those the newest.
+        """
+        line = self.tables.lines[self.plan.line]
+        served = {need for backend in own for need in self._served(platform, line, backend)}
+        found: dict[str, str] = {}
+        for other, backend in self._candidates(platform):
+            serves = set(self._served(platform, other, backend))
+            if backend in own or backend in found or serves <= served:
+                continue
+            if answers := self._answers(platform, other, backend):
+                found[backend] = answers
+                served |= serves
+                self._remember(platform, backend, self._codes(platform, other, backend))
+        return found
+
+    def _served(self, platform: str, line: Line, backend: str) -> Iterator[str]:
+        """The needs that a build meets: architectures, a driver's major version, Intel's GPUs."""
+        yield from self._codes(platform, line, backend)
+        if kind(backend) == "cuda":
+            newest = version(backend)[0]
+            yield from (major for major in self.tables.drivers if int(major[2:]) >= newest)
+        elif kind(backend) == "xpu":
+            yield backend
+
+    def _candidates(self, platform: str) -> Iterator[tuple[Line, str]]:
+        own = self.tables.lines[self.plan.line]
+        for line in [own, *(x for x in self.tables.lines.values() if x is not own)]:
+            for backend in reversed(line.backends()):
+                served = platform in line.indexes[backend] and backend != "cpu"
+                # Another line is worth an update only if its wheels were seen.
+                if served and (line is own or line.verified(backend, platform)):
+                    yield line, backend
+
+    def _answers(self, platform: str, line: Line, backend: str) -> str:
+        """The answers to `copier update` that bring a build in; empty if none is accepted."""
+        for changes in self._changes(platform, backend):
+            if line.name != self.plan.line:
+                changes = {"torch_version": line.name, **changes}
+            if not why_not_any(KEYS, self.tables, {**self.known, **changes}):
+                return " ".join(f"{key}={_yaml(value)}" for key, value in changes.items())
+        return ""
+
+    def _changes(self, platform: str, backend: str) -> Iterator[dict[str, Any]]:
+        match self.plan.strategy:
+            case "pypi":
+                yield {"strategy": "index", "backend": backend}
+            case "index" | "pip":
+                yield {"backend": backend}
+            case "markers":
+                system = "windows" if platform.startswith("windows") else "linux"
+                yield {f"{system}_backend": backend}
+            case strategy:
+                yield {"backends": [*self.known["backends"], backend]}
+                default = {"default_backend": "cpu"} if strategy == "groups" else {}
+                yield {"backends": ["cpu", backend], **default}
+
+
+def _yaml(value: str | list[str]) -> str:
+    return value if isinstance(value, str) else f"[{','.join(value)}]"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import itertools
+import json
 import re
 import tomllib
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -20,8 +22,10 @@ from validate_pyproject import api, plugins
 from extensions.answers import PYTORCH_URL
 from extensions.backends import kind
 from extensions.platforms import PLATFORMS, WINDOWS
+from extensions.tables import next_minor
 from tests.cells import TABLES
 from tests.project import Project
+from tests.schemas import SCHEMAS, check_file
 
 FAMILY = ("torch", "torchvision", "torchaudio")
 
@@ -60,24 +64,41 @@ def backends(project: Project) -> list[str]:
 
 
 def every_file_parses_and_looks_hand_made(project: Project) -> None:
+    # It may be the person's own text.
+    braces = "{" in str(list(project.answers.values()))
     for path in project.files:
-        text = path.read_text(encoding="utf-8")
-        name = str(path.relative_to(project.path))
-        assert not re.search(r"[<>:\"\\|?*]", name), name
-        assert len(name) < 100, name
-        match path.suffix:
-            case ".toml":
-                tomllib.loads(text)
-            case ".yml":
-                yaml.safe_load(text)
-            case ".py":
-                ast.parse(text, feature_version=(3, 10))
-        if path.suffix not in ("", ".typed"):
-            assert text.endswith("\n") and not text.endswith("\n\n"), name
-            assert not text.startswith("\n"), name
-            blank = "\n\n\n\n" if path.suffix == ".py" else "\n\n\n"
-            assert blank not in text, f"{name} has blank-line debris"
-            assert not re.search(r"[ \t]+$", text, re.MULTILINE), f"{name} has trailing spaces"
+        _file_is_sound(str(path.relative_to(project.path)), path.read_text("utf-8"), braces)
+
+
+@cache
+def _file_is_sound(name: str, text: str, braces: bool) -> None:
+    """Many renders share a file: each text is checked once."""
+    suffix = Path(name).suffix
+    assert not re.search(r"[<>:\"\\|?*]", name), name
+    assert len(name) < 100, name
+    match suffix:
+        case ".toml":
+            tomllib.loads(text)
+        case ".yml" | ".yaml":
+            yaml.safe_load(text)
+        case ".json":
+            json.loads(text)
+        case ".py":
+            ast.parse(text, feature_version=(3, 10))
+    if not braces:
+        assert not re.search(r"(?<!\$)\{\{|\{%|\{#", text), f"{name} has template debris"
+    if suffix not in ("", ".typed"):
+        assert text.endswith("\n") and not text.endswith("\n\n"), name
+        assert not text.startswith("\n"), name
+        blank = "\n\n\n\n" if suffix == ".py" else "\n\n\n"
+        assert blank not in text, f"{name} has blank-line debris"
+        assert not re.search(r"[ \t]+$", text, re.MULTILINE), f"{name} has trailing spaces"
+
+
+def automation_fits_its_schemas(project: Project) -> None:
+    for name in SCHEMAS:
+        if (project.path / name).exists():
+            check_file(project.path, name)
 
 
 def pyproject_fits_the_schemas(project: Project) -> None:
@@ -99,16 +120,21 @@ def the_family_is_required_directly_and_capped(project: Project) -> None:
     places = {name for name, r in family(project) if r.name == "torch"}
     assert places
     for place in places:
-        here = {r.name: r for name, r in family(project) if name == place}
-        assert [name for name in here if name in FAMILY] == wanted
-        for name in wanted:
-            version = line.torch if name == "torch" else line.companions[name].version
-            bounds = {s.operator: s.version for s in here[name].specifier}
-            assert bounds == {">=": version, "<": TABLES.cap(line, name)}
-    assert {s.version for _, r in family(project) if r.name == "torch" for s in r.specifier} == {
-        line.torch,
-        TABLES.cap(line, "torch"),
-    }
+        here = [r.name for name, r in family(project) if name == place]
+        assert sorted(name for name in here if name in FAMILY) == sorted(wanted)
+    bounded = [r for _, r in family(project) if r.specifier]
+    if project.answers["strategy"] != "pip":
+        # The bounds stand once, where no `uv add` writes.
+        assert not bounded
+        bounded = list(map(Requirement, project.uv_settings["constraint-dependencies"]))
+    assert len({r.name for r in bounded}) == len(bounded)
+    found = {r.name: {s.operator: s.version for s in r.specifier} for r in bounded}
+    for name in wanted:
+        version = line.torch if name == "torch" else line.companions[name].version
+        assert found.pop(name) == {">=": version, "<": TABLES.cap(line, name)}
+    for name, bounds in found.items():
+        (triton,) = {t for t in line.triton.values() if t.name == name and t.version}
+        assert bounds == {">=": triton.version, "<": next_minor(triton.version)}
 
 
 def no_requirement_names_a_local_version(project: Project) -> None:
@@ -131,7 +157,7 @@ def pythons_are_bounded_and_supported(project: Project) -> None:
 
 def extras_leave_the_base_without_torch(project: Project) -> None:
     if project.answers["strategy"] in ("extras", "groups"):
-        assert project.pyproject["project"]["dependencies"] == []
+        assert not [r for name, r in family(project) if not name]
 
 
 def rocm_and_xpu_bring_their_triton(project: Project) -> None:
@@ -268,10 +294,13 @@ def commands_keep_the_choice(project: Project) -> None:
     found = re.findall(r"\buv (?:sync|run|add|export)\b[^`\n]*", _without_prose(project))
     for command in found:
         if strategy == "extras":
-            assert re.search(rf"--extra ({names})(?![\w.-])|--no-sync", command), command
+            chosen = rf'--extra ({names}|"\$PYTORCH")(?![\w.-])|--no-sync'
+            assert re.search(chosen, command), command
         if strategy == "pip":
             # With `managed = false`, that one leaves the environment as it is.
             assert command.startswith("uv run"), command
+        if command.endswith('--no-default-groups --group "$PYTORCH"'):
+            continue  # in the Dockerfile, which wants no tools either
         if strategy == "groups" and "--group" in command:
             default = answers["default_backend"].replace(".", "-")
             assert f"--no-group {default} --group" in command, command
@@ -329,28 +358,43 @@ def _is_mirror(project: Project) -> bool:
 
 
 def the_smoke_test_expects_what_the_table_says(project: Project) -> None:
-    constants = {
-        getattr(node.targets[0], "id", ""): node.value
-        for node in ast.parse(project.text("scripts/smoke_test.py")).body
-        if isinstance(node, ast.Assign)
-    }
-    expected, install = (ast.literal_eval(constants[name]) for name in ("EXPECTED", "INSTALL"))
-    build = project.answers.get("backend", "")
-    assert install.format(build=build) in project.text("README.md").splitlines()
+    expected = smoke_constants(project)["EXPECTED"]
     assert list(expected) == project.answers["platforms"]
     if project.answers["strategy"] == "pypi" or "auto" in backends(project):
         return
-    rows = project.build_table.values()
+    rows = project.build_table
     for platform, builds in expected.items():
         label = PLATFORMS[platform].label
-        cells = [row[label] for row in rows if label in row]
+        cells = [row[label] for row in rows.values() if label in row]
         locals_ = {cell.partition("+")[2] for cell in cells} - {""}
-        assert locals_ <= set(builds.split())
+        assert locals_ <= set(builds)
+        for build, command in builds.items():
+            flags = next(flag for flag in rows if command.endswith(flag))
+            assert rows[flags][label].partition("+")[2] in (build, ""), (platform, command)
+
+
+def the_smoke_test_fits_on_a_few_pages(project: Project) -> None:
+    text = project.text("scripts/smoke_test.py")
+    # The tables before that grow with the project's builds.
+    assert text.partition("# What can be wrong")[2].count("\n") <= 960
+    lines = text.splitlines()
+    assert not [line for line in lines if len(line) > 88 and "noqa: E501" not in line]
+
+
+def smoke_constants(project: Project) -> dict[str, Any]:
+    """The tables that were rendered into the smoke test, at its head."""
+    head = project.text("scripts/smoke_test.py").partition("# What can be wrong")[0]
+    return {
+        node.target.id: ast.literal_eval(node.value)
+        for node in ast.parse(head).body
+        if isinstance(node, ast.AnnAssign) and node.value and isinstance(node.target, ast.Name)
+    }
 
 
 RULES = [
     every_file_parses_and_looks_hand_made,
     pyproject_fits_the_schemas,
+    automation_fits_its_schemas,
     the_family_is_required_directly_and_capped,
     no_requirement_names_a_local_version,
     pythons_are_bounded_and_supported,
@@ -364,4 +408,5 @@ RULES = [
     commands_keep_the_choice,
     the_readme_says_what_it_must,
     the_smoke_test_expects_what_the_table_says,
+    the_smoke_test_fits_on_a_few_pages,
 ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 import pytest
 
@@ -17,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 Render = Callable[..., Project]
+# uv may write other times into the copies of a file than the cache has.
+UNCHECKED = PycInvalidationMode.UNCHECKED_HASH
 
 
 def copy_template(folder: Path) -> Path:
@@ -57,6 +61,39 @@ def render(copie, template: Path) -> Render:
 def index() -> Iterator[PyTorchIndex]:
     with PyTorchIndex() as served:
         yield served
+
+
+@pytest.fixture(scope="session")
+def real_index() -> Iterator[PyTorchIndex]:
+    """The recorded indexes with the real wheels of torch 2.13.0+cpu and what goes with it."""
+    if "REAL_WHEELS" not in os.environ:
+        pytest.skip("REAL_WHEELS names no folder with the wheels of torch 2.13.0+cpu (see README)")
+    assert sys.version_info[:2] == (3, 11), "the recorded real wheel is for Python 3.11"
+    folder = Path(os.environ["REAL_WHEELS"])
+    assert list(folder.glob("torch-2.13.0+cpu-cp311-*.whl")), f"no torch wheel in {folder}"
+    with PyTorchIndex(wheelhouse=folder) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def real_environment(
+    real_index: PyTorchIndex, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """What uv needs to install the real wheels: the index, and a cache in which they are compiled.
+
+    Else each fresh environment would compile the thousand modules of torch on its first import.
+    """
+    folder = tmp_path_factory.mktemp("real")
+    environment = {
+        "UV_DEFAULT_INDEX": real_index.pypi_url,
+        "UV_CACHE_DIR": str(folder / "cache"),
+    }
+    first = Project(folder, environment)
+    first.uv("venv")
+    first.uv("pip", "install", "torch==2.13.0", "--index", f"{real_index.url}/cpu")
+    for archive in (folder / "cache").glob("archive-v*"):
+        compileall.compile_dir(archive, quiet=2, invalidation_mode=UNCHECKED, workers=1)
+    return environment
 
 
 @pytest.fixture

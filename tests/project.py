@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from copier import run_copy
 
 from extensions.answers import PYTORCH_URL
 from extensions.platforms import PLATFORMS
@@ -117,6 +118,12 @@ class Project:
             where.append("--frozen")
         done = self.uv(*arguments, *where)
         return dict(re.findall(r"^ \+ ([a-z0-9-]+)==(\S+)$", done.stderr, re.MULTILINE))
+
+
+def copied(template: Path, folder: Path, answers: dict[str, Any], **options: Any) -> Project:
+    """`copier copy --defaults --trust --quiet` into a folder."""
+    run_copy(str(template), folder, answers, defaults=True, unsafe=True, quiet=True, **options)
+    return Project(folder)
 
 
 def _clean_environment() -> dict[str, str]:

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from extensions.answers import KEYS
+from extensions.answers import CI, EXAMPLES, KEYS, LICENSES, TYPE_CHECKERS
 from extensions.platforms import PLATFORMS
 from extensions.refusals import why_not_any
 from tests.cells import LINES, TABLES
 from tests.checks import check_everything
-from tests.conftest import Render
+from tests.project import copied
 
 SETS_OF_PLATFORMS = [
     list(chosen)
@@ -59,15 +59,30 @@ def combinations(strategy: str, name: str) -> Iterator[dict[str, Any]]:
             yield {"backends": backends, "default_backend": backends[-1]}
 
 
+def surroundings() -> Iterator[dict[str, Any]]:
+    """What is rendered around the code, turn and turn about."""
+    keys = {
+        "ci": list(CI),
+        "containers": [["docker", "devcontainer"], ["docker"], ["devcontainer"], []],
+        "type_checker": list(TYPE_CHECKERS),
+        "example": list(EXAMPLES),
+        "license": list(LICENSES),
+    }
+    for values in itertools.cycle(itertools.product(*keys.values())):
+        yield dict(zip(keys, values, strict=True))
+
+
 def completed(strategy: str, line: str) -> Iterator[dict[str, Any]]:
     """Each combination with the next platforms, packages and Python that fit it.
 
-    All sets of platforms and packages take their turn, so that each meets many backends;
+    All sets of platforms and packages take their turn, so that each meets many backends; and so
+    does what stands around the code.
     `test_plan` goes through their whole product, without rendering.
     """
     rest = itertools.cycle(
         itertools.product(SETS_OF_PACKAGES, SETS_OF_PLATFORMS, TABLES.lines[line].pythons)
     )
+    around = surroundings()
     for backends in combinations(strategy, line):
         yield next(
             answers
@@ -80,6 +95,7 @@ def completed(strategy: str, line: str) -> Iterator[dict[str, Any]]:
                     **backends,
                     "packages": packages,
                     "platforms": platforms,
+                    **next(around),
                 }
             )
         )
@@ -92,10 +108,11 @@ def fits(answers: dict[str, Any]) -> bool:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("line", LINES)
 def test_every_valid_combination_renders(
-    render: Render, tmp_path: Path, strategy: str, line: str
+    template: Path, tmp_path: Path, strategy: str, line: str
 ) -> None:
-    for answers in completed(strategy, line):
-        check_everything(render(**answers))
+    for number, answers in enumerate(completed(strategy, line)):
+        answers = {"project_name": "My Project", **answers}
+        check_everything(copied(template, tmp_path / str(number), answers))
     # Each project's own settings apply to its files.
     for command in (["check"], ["format", "--check"]):
         done = subprocess.run(

@@ -11,6 +11,7 @@ from copier.errors import UserMessageError
 from tests.cells import CELLS, LINES, TABLES, others
 from tests.conftest import Render
 from tests.project import Project
+from tests.starter import run
 
 FAMILY = re.compile(r"(torch|torchvision|torchaudio|(pytorch-)?triton(-rocm|-xpu)?)")
 ACCELERATOR = re.compile(r"(nvidia|cuda|intel|triton|pytorch-triton)\b.*")
@@ -180,11 +181,10 @@ def test_some_platforms(lockable: Render, line: str, backend: str, platforms: li
 def test_pip_pins_what_it_installs(lockable: Render, index, line: str) -> None:
     """The README's `uv pip compile` pins the build of its table."""
     backend = others(line)[1]
-    project = lockable(strategy="pip", torch_version=line, backend=backend, index_url=index.url)
-    del project.environment["UV_DEFAULT_INDEX"]
+    project = lockable(strategy="pip", torch_version=line, backend=backend, example="training")
     command = next(c for c in project.commands if c.startswith("uv pip compile"))
-    project.uv(*command.split()[1:])
-    torch = project.build_table[f"--index-url {index.url}/{backend}"]["Linux x86-64"]
+    run(project, command, index.url)
+    torch = project.build_table[f"--torch-backend={backend}"]["Linux x86-64"]
     assert f"torch=={torch}\n" in project.text("requirements.txt")
 
 

@@ -84,7 +84,8 @@ def test_its_block_is_enough_to_render_lock_and_install(copie, newer: Path, whee
     project = Project(result.project_dir)
     every_file_parses_and_looks_hand_made(project)
     pyproject_fits_the_schemas(project)
-    assert project.pyproject["dependency-groups"]["cu140"] == [
+    assert project.pyproject["dependency-groups"]["cu140"] == ["torch", "torchvision"]
+    assert project.uv_settings["constraint-dependencies"] == [
         "torch>=2.99.1,<2.100",
         "torchvision>=0.99.0,<0.100",
     ]

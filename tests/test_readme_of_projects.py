@@ -9,6 +9,9 @@ import pytest
 from tests.conftest import Render
 from tests.project import Project
 
+RENDER = '--group-add "$(getent group render | cut -d: -f3)"'
+CONTAINERS = ["docker", "devcontainer"]
+
 
 def section(project: Project, title: str) -> str:
     return project.text("README.md").split(f"## {title}\n")[1].split("\n## ")[0]
@@ -35,9 +38,110 @@ def test_a_stand_in_is_mentioned_only_where_there_is_one(render: Render) -> None
 
 def test_pypi_says_what_its_wheels_are(render: Render) -> None:
     text = section(render(strategy="pypi", torch_version="2.14"), "PyTorch builds")
-    assert "Linux x86-64 and Linux aarch64 is the CUDA 13.0 build, several gigabytes" in text
-    assert "Windows x86-64 is the CPU build" in text
+    assert (
+        "PyPI's wheel is the CUDA 13.0 build on Linux x86-64 and Linux aarch64, "
+        "and the CPU build on Windows x86-64.\n"
+    ) in text
     assert "CUDA 12.6" in section(render(strategy="pypi", torch_version="2.7"), "PyTorch builds")
+
+
+@pytest.mark.parametrize(
+    ("answers", "sizes"),
+    [
+        ({"strategy": "pypi"}, "4 to 6 GB for CUDA"),
+        ({"strategy": "index", "backend": "cpu"}, "about 0.3 GB for CPU"),
+        ({"backends": ["cpu", "cu130"]}, "about 0.3 GB for CPU, 4 to 6 GB for CUDA"),
+        # Nobody has measured ROCm's and XPU's: the size of the stand-in would mislead.
+        ({"strategy": "index", "backend": "rocm7.2"}, None),
+        ({"backends": ["cpu", "xpu"]}, None),
+        ({"strategy": "pip", "backend": "auto"}, None),
+        ({"strategy": "markers", "linux_backend": "cpu", "windows_backend": "cu130"},
+         "about 0.3 GB for CPU"),
+        ({"strategy": "pypi", "platforms": ["windows-amd64"]}, None),
+    ],
+)  # fmt: skip
+def test_sizes_are_those_of_linux_or_none(render: Render, answers, sizes: str | None) -> None:
+    text = section(render(torch_version="2.14", **answers), "PyTorch builds")
+    found = re.findall(r"An install on Linux downloads (.*)\.\n", text)
+    assert found == ([sizes] if sizes else [])
+
+
+@pytest.mark.parametrize("example", ["none", "training"])
+def test_a_mirror_is_asked_for_the_family_alone(render: Render, example: str) -> None:
+    """It may serve nothing else: whoever reads pyproject.toml asks PyPI."""
+    mirror = "https://mirror.example.org/whl"
+    answers = {"strategy": "pip", "backend": "cu130", "example": example}
+    commands = render(index_url=mirror, **answers).commands
+    asked = [command for command in commands if "--index-url" in command]
+    assert asked and not [c for c in asked if "pyproject.toml" in c or "requirements" in c]
+    assert not [command for command in commands if command.startswith("uv pip compile")]
+    compiled = [c for c in render(**answers).commands if c.startswith("uv pip compile")]
+    assert compiled and "pyproject.toml" in compiled[0]
+
+
+def test_the_hooks_install_without_a_sync(render: Render) -> None:
+    for answers in ({"backends": ["cpu", "cu130"]}, {"strategy": "pip", "backend": "cpu"}):
+        assert "uv run --no-sync pre-commit install" in render(**answers).commands
+
+
+@pytest.mark.parametrize(
+    ("backend", "options", "words"),
+    [
+        ("cpu", [], []),
+        ("cu130", ["--gpus=all"], ["The driver stays on the host"]),
+        ("rocm7.2", ["--device=/dev/kfd", "--device=/dev/dri", "--group-add=video", RENDER],
+         ["The driver stays on the host", "group `render`"]),
+        ("xpu", ["--device=/dev/dri", RENDER],
+         ["user-space driver is not in the image", "group `render`"]),
+    ],
+)  # fmt: skip
+def test_docker_run_opens_the_gpu_to_a_user(render: Render, backend, options, words) -> None:
+    project = render(strategy="index", backend=backend, containers=["docker", "devcontainer"])
+    text = section(project, "Docker")
+    assert " ".join(["docker run --rm", *options, "my-project\n"]) in text
+    for word in words:
+        assert word in text
+    editor = section(project, "Development container")
+    assert ("user is root" in editor) == (backend in ("rocm7.2", "xpu"))
+    assert ("user-space driver is not in the image" in editor) == (backend == "xpu")
+
+
+def test_an_image_is_named_by_its_label_and_chosen_by_its_name(render: Render) -> None:
+    project = render(strategy="extras", backends=["cpu", "rocm7.2"], containers=["docker"])
+    assert "holds the ROCm 7.2 build; for another one say `--build-arg PYTORCH=cpu`." in section(
+        project, "Docker"
+    )
+
+
+def test_a_mac_builds_for_a_claimed_platform(render: Render) -> None:
+    words = "--platform linux/amd64"
+    linux_and_mac = render(platforms=["linux-x86_64", "macos-arm64"], containers=CONTAINERS)
+    text = section(linux_and_mac, "Docker")
+    assert f"docker build {words} --tag" in text and f"docker run --rm {words}" in text
+    assert "DOCKER_DEFAULT_PLATFORM=linux/amd64" in section(linux_and_mac, "Development container")
+    for platforms in (["linux-x86_64"], ["linux-x86_64", "linux-aarch64", "macos-arm64"]):
+        assert "linux/amd64" not in render(platforms=platforms, containers=CONTAINERS).text(
+            "README.md"
+        )
+
+
+@pytest.mark.parametrize("strategy", ["index", "pip"])
+def test_a_mirror_s_credentials_reach_ci_and_images(render: Render, strategy: str) -> None:
+    answers = {"strategy": strategy, "backend": "cu130", "containers": CONTAINERS}
+    mirror = "https://mirror.example.org/whl"
+    github = render(ci="github", index_url=mirror, **answers)
+    assert "secret `MIRROR_NETRC`" in github.text("README.md")
+    assert "--secret id=netrc,src=$HOME/.netrc" in github.text("README.md")
+    for name in ("ci", "gpu"):
+        workflow = github.text(f".github/workflows/{name}.yml")
+        assert workflow.count("${{ secrets.MIRROR_NETRC }}") == 1
+    secret = "--mount=type=secret,id=netrc,target=/root/.netrc"
+    assert github.text("Dockerfile").count(secret) == 2
+    gitlab = render(ci="gitlab", index_url=mirror, **answers)
+    assert "variable `NETRC`" in gitlab.text("README.md")
+    own = render(ci="github", **answers)
+    for name in ("README.md", "Dockerfile", ".github/workflows/ci.yml"):
+        assert not re.search("netrc|secret", own.text(name), re.IGNORECASE)
 
 
 @pytest.mark.parametrize(

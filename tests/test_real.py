@@ -3,12 +3,8 @@ rendered project says it: lock, sync, run, smoke test, tests."""
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,20 +24,9 @@ ANSWERS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def real_index() -> Iterator[PyTorchIndex]:
-    if "REAL_WHEELS" not in os.environ:
-        pytest.skip("REAL_WHEELS names no folder with the wheels of torch 2.13.0+cpu (see README)")
-    assert sys.version_info[:2] == (3, 11), "the recorded real wheel is for Python 3.11"
-    folder = Path(os.environ["REAL_WHEELS"])
-    assert list(folder.glob("torch-2.13.0+cpu-cp311-*.whl")), f"no torch wheel in {folder}"
-    with PyTorchIndex(wheelhouse=folder) as served:
-        yield served
-
-
 @pytest.fixture
 def project(
-    request, render: Render, real_index: PyTorchIndex, tmp_path_factory: pytest.TempPathFactory
+    request, render: Render, real_index: PyTorchIndex, real_environment: dict[str, str]
 ) -> Project:
     strategy = request.param
     url = {"index_url": real_index.url} if strategy == "pip" else {}
@@ -54,10 +39,7 @@ def project(
         **url,
     )
     project.redirect(real_index.url)
-    project.environment = {
-        "UV_DEFAULT_INDEX": real_index.pypi_url,
-        "UV_CACHE_DIR": str(tmp_path_factory.getbasetemp() / "uv-cache-real"),
-    }
+    project.environment = dict(real_environment)
     return project
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +26,30 @@ def committed(folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def tagged(tmp_path: Path) -> Path:
+def tagged_template(folder: Path) -> Path:
     """The template as a git repository with a release."""
-    folder = committed(copy_template(tmp_path / "template"))
+    committed(copy_template(folder))
     git(folder, "tag", "v1.0.0")
     return folder
 
 
-def updated(template: Path, answers: dict[str, Any], to: dict[str, Any]) -> Project:
+@pytest.fixture
+def tagged(tmp_path: Path) -> Path:
+    return tagged_template(tmp_path / "template")
+
+
+def updated(
+    template: Path,
+    answers: dict[str, Any],
+    to: dict[str, Any],
+    edit: Callable[[Project], None] = lambda project: None,
+    quiet: bool = True,
+) -> Project:
     project = template.parent / "project"
     run_copy(str(template), project, answers, defaults=True, unsafe=True, quiet=True)
+    edit(Project(project))
     committed(project)
-    run_update(project, to, defaults=True, overwrite=True, unsafe=True, quiet=True)
+    run_update(project, to, defaults=True, overwrite=True, unsafe=True, quiet=quiet)
     return Project(project)
 
 
@@ -74,6 +86,14 @@ def test_what_is_retired_moves_to_the_nearest_and_says_so(
     for key, value in nearest.items():
         assert f"{key}: " in said
         assert f"Taken: {value}." in said
+
+
+def test_an_update_says_what_to_do_next(tagged: Path, capsys) -> None:
+    answers = {"strategy": "extras", "backends": ["cpu", "cu130"], "torch_version": "2.13"}
+    project = updated(tagged, answers, {"torch_version": "2.14"}, quiet=False)
+    said = capsys.readouterr().err
+    assert "project is up to date with its template. Next:\n\n  uv sync --extra cu130\n" in said
+    assert "<<<<<<<" not in project.text("pyproject.toml")
 
 
 def test_the_answers_file_names_the_template_in_full(tagged: Path, tmp_path: Path, monkeypatch):

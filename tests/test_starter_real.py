@@ -1,0 +1,184 @@
+"""Every two answers that may meet, with the real torch 2.13.0+cpu wheel: the project installs as in
+CI, and its own tools, tests and hooks pass."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from extensions.answers import (
+    CI,
+    CONTAINERS,
+    EXAMPLES,
+    KEYS,
+    LICENSES,
+    STRATEGIES,
+    TYPE_CHECKERS,
+    Answers,
+)
+from extensions.automation import automate
+from extensions.planner import make_plan
+from extensions.refusals import why_not_any
+from tests.cells import TABLES
+from tests.conftest import Render
+from tests.pairwise import all_pairs, covered, pairs
+from tests.project import UV, Project
+from tests.pytorch_index import PyTorchIndex
+from tests.starter import run
+
+MIRROR = "https://mirror.example.org/whl"
+# Per strategy and kind of build the answers that make it the default on Linux.
+BACKENDS: dict[tuple[str, str], dict[str, Any]] = {
+    ("pypi", "cuda"): {},
+    **{
+        (strategy, of_kind): answers
+        for of_kind, (backend, other) in {
+            "cpu": ("cpu", "cu130"),
+            "cuda": ("cu130", "cpu"),
+            "rocm": ("rocm7.2", "cu130"),
+            "xpu": ("xpu", "cpu"),
+        }.items()
+        for strategy, answers in {
+            "index": {"backend": backend},
+            "markers": {
+                "linux_backend": backend,
+                "windows_backend": "cpu" if of_kind == "rocm" else other,
+            },
+            "extras": {"backends": [backend, other]},
+            "groups": {"backends": [other, backend], "default_backend": backend},
+            "pip": {"backend": backend},
+        }.items()
+    },
+    ("pip", "auto"): {"backend": "auto"},
+}
+# In this order few rows are enough.
+DOMAIN: dict[str, list[Any]] = {
+    "strategy": ["markers", "pip", "groups", "index", "extras", "pypi"],
+    "containers": [["docker", "devcontainer"], [], ["devcontainer"], ["docker"]],
+    "kind": ["xpu", "cpu", "cuda", "rocm"],
+    "platforms": [
+        ["linux-x86_64", "linux-aarch64", "windows-amd64", "macos-arm64"],
+        ["linux-x86_64", "macos-arm64"],
+        ["linux-x86_64", "linux-aarch64"],
+        ["linux-x86_64", "windows-amd64"],
+    ],
+    "license": ["Apache-2.0", "MIT", "proprietary", "BSD-3-Clause"],
+    "package_name": ["", "spiral_lab"],
+    "example": ["none", "training"],
+    "type_checker": ["ty", "none", "mypy"],
+    "ci": ["none", "github", "gitlab"],
+    "index_url": ["", MIRROR],
+    "user_name": ["Ada Lovelace", ""],
+}
+FIXED = {"torch_version": "2.13", "python_version": "3.11", "packages": []}
+
+
+def answers_of(row: dict[str, Any]) -> dict[str, Any]:
+    """A row, whole or not, as answers."""
+    found = {**FIXED, **{k: v for k, v in row.items() if v != "" and k != "kind"}}
+    if {"strategy", "kind"} <= set(row):
+        found |= BACKENDS[row["strategy"], row["kind"]]
+    return found
+
+
+def fits(row: dict[str, Any]) -> bool:
+    if {"strategy", "kind"} <= set(row) and (row["strategy"], row["kind"]) not in BACKENDS:
+        return False
+    return why_not_any(KEYS, TABLES, answers_of(row)) is None
+
+
+# `auto` is for one strategy alone: to pair it with all the rest would take as many rows again.
+AUTO = {
+    **{key: values[0] for key, values in DOMAIN.items()},
+    **{"strategy": "pip", "kind": "auto", "example": "training", "package_name": "spiral_lab"},
+}
+PAIRWISE = all_pairs(DOMAIN, fits)
+ROWS = [*PAIRWISE, AUTO]
+
+
+def test_every_two_answers_meet() -> None:
+    positions = [{key: DOMAIN[key].index(row[key]) for key in DOMAIN} for row in PAIRWISE]
+    met = set().union(*map(covered, positions))
+    assert pairs(DOMAIN, fits) <= met
+    assert all(map(fits, ROWS))
+    assert len(ROWS) <= 26
+    for key, offered in {
+        "strategy": STRATEGIES,
+        "license": LICENSES,
+        "example": EXAMPLES,
+        "ci": CI,
+        "type_checker": TYPE_CHECKERS,
+    }.items():
+        assert set(DOMAIN[key]) == set(offered)
+    assert {name for chosen in DOMAIN["containers"] for name in chosen} == set(CONTAINERS)
+    assert set(BACKENDS) == {(row["strategy"], row["kind"]) for row in ROWS}
+
+
+def test_a_refused_pair_does_not_meet() -> None:
+    domain = {"a": [0, 1, 2], "b": [0, 1], "c": [0, 1]}
+    rows = all_pairs(domain, lambda row: (row.get("a"), row.get("b")) != (2, 1))
+    assert {(row["a"], row["b"]) for row in rows} == {(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)}
+    assert len(rows) == 6
+    with pytest.raises(ValueError, match="no value of c fits"):
+        all_pairs(domain, lambda row: len(row) < 3)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: "-".join(map(str, row.values())))
+def test_a_project_passes_its_own_checks(
+    row: dict[str, Any],
+    render: Render,
+    real_index: PyTorchIndex,
+    real_environment: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    answers = answers_of(row)
+    if answers.get("index_url") == MIRROR:
+        answers["index_url"] = real_index.url
+    project = render(**answers)
+    project.redirect(real_index.url)
+    project.environment = {
+        **real_environment,
+        # The hooks call uv by name.
+        "PATH": os.pathsep.join([str(Path(UV).parent), os.environ["PATH"]]),
+        "PRE_COMMIT_HOME": str(tmp_path_factory.getbasetemp() / "pre-commit"),
+    }
+    complete = {"project_name": "My Project", "index_url": "https://download.pytorch.org/whl"}
+    known = {**complete, **project.answers, **answers}
+    plan = make_plan(TABLES, Answers.complete(known))
+    work = automate(plan, row["type_checker"])
+    if row["strategy"] != "pip":
+        project.uv("lock")
+    here = [build for build in plan.default.builds if build.platform == "linux-x86_64"]
+    if {build.backend for build in here} == {"cpu"}:
+        *commands, tests = readme_commands(project)
+        assert tests.endswith(" pytest") and "scripts/smoke_test.py" in commands[-1]
+        for command in commands:
+            run(project, command, real_index.url)
+        assert torch_of(project) == "torch-2.13.0+cpu.dist-info"
+        # CI begins with a fresh checkout.
+        shutil.rmtree(project.path / ".venv")
+    for command in (*work.lock, *work.install):
+        run(project, command, real_index.url)
+    assert torch_of(project) == "torch-2.13.0+cpu.dist-info"
+    for command in work.checks:
+        run(project, command, real_index.url)
+    for command in (["init", "--quiet"], ["add", "--all"]):
+        subprocess.run(["git", *command], cwd=project.path, check=True)
+    done = project.uv("run", "--no-sync", "pre-commit", "run", "--all-files")
+    assert done.stdout.count("Passed") == len(work.checks) - 2, done.stdout
+
+
+def readme_commands(project: Project) -> list[str]:
+    """The first block of the README: from a checkout to a tested environment."""
+    return project.text("README.md").split("```sh\n")[1].split("```")[0].splitlines()
+
+
+def torch_of(project: Project) -> str:
+    (installed,) = (project.path / ".venv").rglob("torch-*.dist-info")
+    return installed.name

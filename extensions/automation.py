@@ -31,7 +31,6 @@ DEVICES = {
 }
 RENDER = '--group-add "$(getent group render | cut -d: -f3)"'
 EDITABLE = "uv pip install --no-deps --editable ."
-KEEP = "uv run --no-sync"
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,7 @@ class Automation:
     python_cap: str
     devices: tuple[str, ...]
     gpu_kind: str
+    keep: str
     run_options: tuple[str, ...]
     image: Image
     checkout: str = CHECKOUT
@@ -100,7 +100,7 @@ def automate(plan: Plan, type_checker: str, example: str = "none") -> Automation
         install=_cpu_install(plan, found),
         stand_in=stands_in,
         checks=tuple(
-            f"{KEEP} {tool}"
+            f"{keep(plan)} {tool}"
             for tool in (*(() if pip else ("scripts/check_lock.py",)), *tools, *tests)
         ),
         gpu=_gpu(plan, *accelerated) if accelerated else (),
@@ -108,6 +108,7 @@ def automate(plan: Plan, type_checker: str, example: str = "none") -> Automation
         python_cap=plan.requires_python.partition("<")[2],
         devices=devices,
         gpu_kind=gpu_kind,
+        keep=keep(plan),
         run_options=tuple(
             filter(
                 None,
@@ -121,6 +122,14 @@ def automate(plan: Plan, type_checker: str, example: str = "none") -> Automation
         ),
         image=image,
     )
+
+
+def keep(plan: Plan) -> str:
+    """The beginning of a command that leaves the environment as it is.
+
+    With `managed = false`, uv does so by itself, and warns of `--no-sync`.
+    """
+    return "uv run" if plan.strategy == "pip" else "uv run --no-sync"
 
 
 def setup(
@@ -188,8 +197,8 @@ def _gpu(plan: Plan, choice: Choice, build: Build) -> tuple[str, ...]:
     expect = "" if choice.backend == AUTO else f" --expect {build.backend}"
     return (
         *setup(plan, choice, locked=True),
-        f"{KEEP} scripts/smoke_test.py{expect}",
-        f"{KEEP} pytest",
+        f"{keep(plan)} scripts/smoke_test.py{expect}",
+        f"{keep(plan)} pytest",
     )
 
 

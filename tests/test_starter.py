@@ -223,7 +223,7 @@ def test_hooks_run_what_the_project_has(render: Render) -> None:
     for answers in ({}, {"strategy": "pip", "backend": "cpu"}, {"type_checker": "mypy"}):
         project = render(**answers)
         (repo,) = yaml.safe_load(project.text(".pre-commit-config.yaml"))["repos"]
-        entries = [hook["entry"].removeprefix("uv run --no-sync ") for hook in repo["hooks"]]
+        entries = [re.sub("^uv run (--no-sync )?", "", hook["entry"]) for hook in repo["hooks"]]
         dev = project.pyproject.get("dependency-groups") or project.pyproject["project"].get(
             "optional-dependencies"
         )

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from .backends import AUTO
-from .names import PYTORCH_URL
+from .names import PYPI_URL, PYTORCH_URL
 from .platforms import LINUX, MACOS, PLATFORMS, WINDOWS
 
 STRATEGIES = {
@@ -45,6 +45,16 @@ TYPE_CHECKERS = {
     "none": "none",
 }
 
+AUTHENTICATE = {
+    "auto": "no: it may be read by everybody who reaches it",
+    "always": "yes: uv reads it from the environment or ~/.netrc",
+}
+TEMPLATE_UPDATES = {
+    "none": "by hand: copier update",
+    "workflow": "a weekly GitHub workflow opens a pull request",
+    "renovate": "Renovate opens a pull request",
+}
+
 # In the order in which they are asked: a later answer may be refused because of an earlier one.
 KEYS = (
     "project_name",
@@ -68,7 +78,13 @@ KEYS = (
     "ci",
     "containers",
     "type_checker",
+    "pypi_url",
+    "authenticate",
+    "template_updates",
 )
+# A key to the name that it had in an earlier version: an update finds the answer there, and so does
+# whoever still gives it by that name.
+RENAMED: Mapping[str, str] = {}
 LISTS = frozenset({"backends", "packages", "platforms", "containers"})
 _ASKED_FOR = {
     "backend": ("index", "pip"),
@@ -88,8 +104,16 @@ DEFAULT_STRATEGY = "groups"
 
 
 def asked(key: str, known: Known) -> bool:
-    """Whether a question matters for the strategy that was chosen."""
+    """Whether a question matters after the earlier answers."""
+    if key == "authenticate":
+        return is_mirrored(known)
     return key not in _ASKED_FOR or known.get("strategy") in _ASKED_FOR[key]
+
+
+def is_mirrored(known: Known) -> bool:
+    """Whether PyTorch's indexes or PyPI are read from a mirror."""
+    urls = {"index_url": PYTORCH_URL, "pypi_url": PYPI_URL}
+    return any(known.get(key, url).rstrip("/") != url for key, url in urls.items())
 
 
 def native(key: str, value: Any) -> Any:
@@ -116,9 +140,10 @@ def read(context: Mapping[str, Any]) -> dict[str, Any]:
     """The known answers in a Jinja context. What has the wrong shape counts as unknown."""
     known: dict[str, Any] = {}
     for key in KEYS:
-        if key in context:
+        name = key if key in context else RENAMED.get(key, key)
+        if name in context:
             try:
-                known[key] = native(key, context[key])
+                known[key] = native(key, context[name])
             except ValueError:
                 continue
     if "strategy" not in known:
@@ -147,6 +172,9 @@ class Answers:
     ci: str = "none"
     containers: tuple[str, ...] = field(default=())
     type_checker: str = "none"
+    pypi_url: str = PYPI_URL
+    authenticate: str = "auto"
+    template_updates: str = "none"
 
     @classmethod
     def complete(cls, known: Known) -> Answers:
@@ -157,7 +185,8 @@ class Answers:
             for key in KEYS
             if key in names and asked(key, known)
         }
-        values["index_url"] = values["index_url"].rstrip("/")
+        for key in ("index_url", "pypi_url"):
+            values[key] = values[key].rstrip("/")
         return cls(**values)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .backends import AUTO, kind, label
-from .plan import Build, Choice, Plan, pip_flags
+from .answers import Answers
+from .backends import AUTO, index_name, kind, label
+from .names import index_of
+from .plan import Build, Choice, Index, Plan, named_flags, pip_flags
 from .platforms import LINUX, MACOS, PLATFORMS
 
 # The uv of CI and images, between the floor and the cap of the plan.
@@ -57,6 +59,10 @@ class Automation:
     `tags` is what GitLab calls that runner (empty: its usual one). `gpu` is empty in a project
     without accelerators. `gpu_kind` is the kind of build whose GPU `docker run` hands over, and
     `run_options` all that it says; `devices` hands over the GPU of the default choice.
+
+    Where a mirror is `authenticated`, CI puts the credentials of the indexes in `logins` into the
+    environment. `dependabot` is false where Renovate does its work; `drift` says that a job
+    compares a project with its template, `updates` that one updates it.
     """
 
     uv: str
@@ -74,24 +80,32 @@ class Automation:
     keep: str
     run_options: tuple[str, ...]
     image: Image
+    logins: tuple[Index, ...]
+    authenticated: bool
+    dependabot: bool
+    drift: bool
+    updates: bool
     checkout: str = CHECKOUT
     setup_uv: str = SETUP_UV
 
 
-def automate(plan: Plan, type_checker: str, example: str = "none") -> Automation:
-    """Everything that CI and container files say."""
+def automate(plan: Plan, answers: Answers) -> Automation:
+    """Everything that CI, container and bot files say."""
     platform = next(name for name in PLATFORMS if name in plan.platforms)
     found = _cpu_choice(plan, platform)
     stands_in = found is None and plan.strategy != "pip"
     pip = plan.strategy == "pip"
-    tools = ("ruff check", "ruff format --check", *CHECKS[type_checker])
+    tools = ("ruff check", "ruff format --check", *CHECKS[answers.type_checker])
     tests = ("scripts/smoke_test.py --allow-cpu --expect cpu", "pytest")
     accelerated = _accelerated(plan)
     devices = DEVICES.get(kind(_default_backend(plan)), ())
     gpu_backend = _default_backend(plan) if devices or not accelerated else accelerated[1].backend
     gpu_kind = kind(gpu_backend) if gpu_backend != "cpu" else ""
-    volume = (f"--volume {plan.distribution}-runs:/app/runs",) if example == "training" else ()
+    volume = (
+        (f"--volume {plan.distribution}-runs:/app/runs",) if answers.example == "training" else ()
+    )
     image = _image(plan)
+    authenticated = plan.authenticate and (plan.mirror or plan.pypi.mirror)
     return Automation(
         uv=UV,
         runner=RUNNERS[platform],
@@ -121,6 +135,11 @@ def automate(plan: Plan, type_checker: str, example: str = "none") -> Automation
             )
         ),
         image=image,
+        logins=_logins(plan, "cpu" if pip or stands_in else "", gpu_backend if pip else ""),
+        authenticated=authenticated,
+        drift=answers.template_updates != "none" and answers.ci != "none",
+        updates=answers.template_updates == "workflow",
+        dependabot=answers.ci == "github" and answers.template_updates != "renovate",
     )
 
 
@@ -132,19 +151,30 @@ def keep(plan: Plan) -> str:
     return "uv run" if plan.strategy == "pip" else "uv run --no-sync"
 
 
+def _logins(plan: Plan, *backends: str) -> tuple[Index, ...]:
+    """The indexes of pyproject.toml and those that commands name, each once."""
+    named = [
+        Index(index_name(backend), index_of(plan.index_url, backend), mirror=True)
+        for backend in backends
+        if backend and plan.mirror and plan.authenticate
+    ]
+    return tuple({index.name: index for index in (*named, *plan.logins)}.values())
+
+
 def setup(
-    plan: Plan, choice: Choice, *, locked: bool = False, anew: bool = False
+    plan: Plan, choice: Choice, *, backend: str = "", locked: bool = False, anew: bool = False
 ) -> tuple[str, ...]:
-    """The commands that install a choice into a fresh checkout; `anew` also into another one."""
+    """The commands that install a choice into a fresh checkout; `anew` also into another one.
+
+    `backend` is for the strategy `pip`: another one than that of the choice.
+    """
+    sync = plan.sync(choice)
     if plan.strategy != "pip":
-        return (_locked(plan.sync(choice)) if locked else plan.sync(choice),)
+        return (sync.replace("uv sync", "uv sync --locked", 1) if locked else sync,)
+    sync = sync.replace(choice.flags, named_flags(plan.index_url, backend or choice.backend))
     # A mirror's index serves the family alone.
     rest = ("uv pip install --requirements pyproject.toml --extra dev",) if plan.mirror else ()
-    return ("uv venv --clear" if anew else "uv venv", plan.sync(choice), *rest, EDITABLE)
-
-
-def _locked(command: str) -> str:
-    return command.replace("uv sync", "uv sync --locked", 1)
+    return ("uv venv --clear" if anew else "uv venv", sync, *rest, EDITABLE)
 
 
 def _on(choice: Choice, platform: str) -> list[Build]:
@@ -162,10 +192,7 @@ def _cpu_choice(plan: Plan, platform: str) -> Choice | None:
 
 def _cpu_install(plan: Plan, choice: Choice | None) -> tuple[str, ...]:
     if plan.strategy == "pip":
-        cpu = pip_flags(plan.index_url, "cpu")
-        return tuple(
-            command.replace(plan.default.flags, cpu) for command in setup(plan, plan.default)
-        )
+        return setup(plan, plan.default, backend="cpu")
     if choice is not None:
         return setup(plan, choice, locked=True)
     # The lock has no CPU build here: take it from its index, and all the rest from the lock.
@@ -175,7 +202,7 @@ def _cpu_install(plan: Plan, choice: Choice | None) -> tuple[str, ...]:
     file = ".venv/requirements.txt"
     return (
         "uv venv",
-        f"uv pip install {pins} {pip_flags(plan.index_url, 'cpu')}",
+        f"uv pip install {pins} {named_flags(plan.index_url, 'cpu')}",
         f"{export} --quiet --no-emit-project {prunes} --output-file {file}",
         f"uv pip install --requirements {file}",
         EDITABLE,

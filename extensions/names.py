@@ -15,6 +15,9 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 LONGEST_NAME = 60
 PYTORCH_URL = "https://download.pytorch.org/whl"
+PYPI_URL = "https://pypi.org/simple"
+PLACEHOLDER = "{backend}"
+_STAND_IN = "0backend0"
 
 # What a rendered project itself installs: a project or package of the same name would shadow it.
 PROJECT_PACKAGES = frozenset(
@@ -156,9 +159,47 @@ def email_refusal(text: str) -> str | None:
     return "that is no e-mail address. Nearest: name@example.org, or leave it empty"
 
 
+def index_of(index_url: str, backend: str) -> str:
+    """The URL of a backend's index, below a base or in the place of `{backend}`."""
+    if PLACEHOLDER in index_url:
+        return index_url.replace(PLACEHOLDER, backend)
+    return f"{index_url}/{backend}"
+
+
 def index_url_refusal(url: str, backends: Collection[str]) -> str | None:
-    """Why a URL cannot be the base of the PyTorch indexes."""
-    nearest = "Nearest: https://mirror.example.org/pytorch/whl"
+    """Why a URL cannot be the base or the pattern of the PyTorch indexes."""
+    example = "https://mirror.example.org/pytorch/whl"
+    if PLACEHOLDER in url:
+        # A path that has one is judged as if it had a name there.
+        before, _, after = url.partition(PLACEHOLDER)
+        if "/" not in before.partition("://")[2] or PLACEHOLDER in after:
+            return f"{PLACEHOLDER} stands once, and behind the host. Nearest: {example}"
+        reason = _url_refusal(index_of(url, _STAND_IN), example, backends)
+        return reason and reason.replace(_STAND_IN, PLACEHOLDER)
+    if reason := _url_refusal(url, example, backends):
+        return reason
+    parts = urlsplit(url)
+    if parts.path.rstrip("/").rpartition("/")[2] in backends:
+        nearest = _repaired(parts, backends)
+        return f"it is the base of all indexes, without a backend at its end. Nearest: {nearest}"
+    if str(parts.hostname).endswith("pytorch.org") and url.rstrip("/") != PYTORCH_URL:
+        return f"on PyTorch's own host the indexes are at one place. Nearest: {PYTORCH_URL}"
+    return None
+
+
+def pypi_url_refusal(url: str) -> str | None:
+    """Why a URL cannot stand for PyPI."""
+    if reason := _url_refusal(url, "https://mirror.example.org/pypi/simple"):
+        return reason
+    host = str(urlsplit(url).hostname)
+    if host in ("pypi.org", "pypi.python.org", "test.pypi.org") and url.rstrip("/") != PYPI_URL:
+        return f"on its own host PyPI is at one place. Nearest: {PYPI_URL}"
+    return None
+
+
+def _url_refusal(url: str, example: str, backends: Collection[str] = ()) -> str | None:
+    """Why a text is no plain URL of an index."""
+    nearest = f"Nearest: {example}"
     # The URL goes into TOML, Markdown and shell commands: nothing in it may need a quote.
     if not re.fullmatch(r"([A-Za-z0-9._~:/@\[\]+,=?#-]|%[0-9A-Fa-f]{2})+", url):
         return f"a plain URL has no spaces, quotes or characters of a shell. {nearest}"
@@ -172,29 +213,25 @@ def index_url_refusal(url: str, backends: Collection[str]) -> str | None:
     bare = parts.netloc.rpartition("@")[2]
     if not re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d+)?", bare) or "[" in parts.path:
         return f"that is no URL. {nearest}"
-    nearest = f"Nearest: {_repaired(parts, host, backends)}"
+    nearest = f"Nearest: {_repaired(parts, backends)}"
     if "@" in parts.netloc:
         return (
             "credentials would be written into files that are committed; uv reads them from "
             f"UV_INDEX_<NAME>_USERNAME and UV_INDEX_<NAME>_PASSWORD. {nearest}"
         )
     if "?" in url or "#" in url:
-        return f"a backend is appended to it, so it can have no query or fragment. {nearest}"
+        return f"something is appended to it, so it can have no query or fragment. {nearest}"
     if parts.scheme == "http" and not _is_loopback(host):
         return f"plain http lets anyone on the way replace a wheel. {nearest}"
-    if parts.path.rstrip("/").rpartition("/")[2] in backends:
-        return f"it is the base of all indexes, without a backend at its end. {nearest}"
-    if host.endswith("pytorch.org") and url.rstrip("/") != PYTORCH_URL:
-        return f"on PyTorch's own host the indexes are at one place. Nearest: {PYTORCH_URL}"
     return None
 
 
-def _repaired(parts: SplitResult, host: str, backends: Collection[str]) -> str:
-    """The URL without all that `index_url_refusal` refuses."""
+def _repaired(parts: SplitResult, backends: Collection[str]) -> str:
+    """The URL without all that is refused."""
     path = parts.path.rstrip("/")
     while path.rpartition("/")[2] in backends:
         path = path.rpartition("/")[0].rstrip("/")
-    scheme = "http" if parts.scheme == "http" and _is_loopback(host) else "https"
+    scheme = "http" if parts.scheme == "http" and _is_loopback(str(parts.hostname)) else "https"
     netloc = parts.netloc.rpartition("@")[2].lower()
     return urlunsplit((scheme, netloc, path, "", ""))
 

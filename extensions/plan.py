@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .answers import PYTORCH_URL
-from .backends import compute_capability, kind
+from .backends import compute_capability, index_name, kind
+from .names import index_of
 from .platforms import MACOS, PLATFORMS
 from .tables import next_minor
 
@@ -66,10 +67,15 @@ class Source:
 
 @dataclass(frozen=True)
 class Index:
-    """One `[[tool.uv.index]]`."""
+    """One `[[tool.uv.index]]`: PyPI is the default, all others are explicit.
+
+    `mirror` says that it stands for PyTorch's or PyPI's own host.
+    """
 
     name: str
     url: str
+    mirror: bool = False
+    default: bool = False
 
     @property
     def variable(self) -> str:
@@ -190,7 +196,9 @@ class Plan:
     needs: tuple[Need, ...]
     notes: Notes
     index_url: str
+    pypi: Index
     mirror: bool
+    authenticate: bool
     uv_floor: str = UV_FLOOR
     uv_cap: str = UV_CAP
 
@@ -219,6 +227,16 @@ class Plan:
     def listed(self, requirement: Requirement) -> str:
         """A requirement of the family as its list has it."""
         return requirement.bare if self.constrained else str(requirement)
+
+    @property
+    def listed_indexes(self) -> tuple[Index, ...]:
+        """Those that pyproject.toml has to name."""
+        return (*self.indexes, *([self.pypi] if self.pypi.mirror else []))
+
+    @property
+    def logins(self) -> tuple[Index, ...]:
+        """The indexes of that list for which uv needs credentials."""
+        return tuple(i for i in self.listed_indexes if i.mirror and self.authenticate)
 
     @property
     def environments(self) -> tuple[str, ...]:
@@ -304,4 +322,11 @@ def pip_flags(index_url: str, backend: str) -> str:
     """`--torch-backend` knows PyTorch's own host alone (astral-sh/uv #19569)."""
     if index_url == PYTORCH_URL:
         return f"--torch-backend={backend}"
-    return f"--index-url {index_url}/{backend}"
+    return f"--index-url {index_of(index_url, backend)}"
+
+
+def named_flags(index_url: str, backend: str) -> str:
+    """The same for a job without a keyboard: by the name of an index uv finds its credentials."""
+    if index_url == PYTORCH_URL:
+        return pip_flags(index_url, backend)
+    return f"--default-index {index_name(backend)}={index_of(index_url, backend)}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from .answers import PYTORCH_URL, Answers
+from .answers import PYPI_URL, PYTORCH_URL, Answers
 from .backends import AUTO, compute_capability, index_name, kind, label, slug
-from .names import distribution_name
+from .names import distribution_name, index_of
 from .plan import Build, Choice, Index, Need, Notes, Plan, Requirement, Source, pip_flags
 from .platforms import LINUX, MACOS, PLATFORMS, WINDOWS, marker
 from .tables import Line, Tables, minor, next_minor
@@ -56,6 +56,7 @@ class _Planner:
         default = names.get(slug(answers.default_backend)) or _first_accelerator(choices)
         sources = self._sources()
         used = {source.index for entries in sources.values() for source in entries}
+        mirror = answers.index_url != PYTORCH_URL
         return Plan(
             strategy=answers.strategy,
             distribution=distribution_name(answers.project_name),
@@ -74,7 +75,7 @@ class _Planner:
             default=default,
             sources=sources,
             indexes=tuple(
-                Index(index_name(backend), f"{answers.index_url}/{backend}")
+                Index(index_name(backend), index_of(answers.index_url, backend), mirror)
                 for backend in self.line.backends()
                 if index_name(backend) in used
             ),
@@ -82,7 +83,9 @@ class _Planner:
             needs=self._needs(choices),
             notes=self._notes(choices),
             index_url=answers.index_url,
-            mirror=answers.index_url != PYTORCH_URL,
+            pypi=Index("pypi", answers.pypi_url, answers.pypi_url != PYPI_URL, default=True),
+            mirror=mirror,
+            authenticate=answers.authenticate == "always",
         )
 
     def _requires_python(self) -> str:

@@ -8,14 +8,18 @@ from typing import Any
 
 from . import names
 from .answers import (
+    AUTHENTICATE,
     CI,
     CONTAINERS,
     DEFAULT_STRATEGY,
     EXAMPLES,
     KEYS,
     LICENSES,
+    LISTS,
+    PYPI_URL,
     PYTORCH_URL,
     STRATEGIES,
+    TEMPLATE_UPDATES,
     TYPE_CHECKERS,
     Known,
     asked,
@@ -31,6 +35,13 @@ NOT_VERIFIED = "not verified"
 
 def choices(key: str, tables: Tables, known: Known) -> dict[str, str]:
     """Label to value, for a question with fixed choices, as they fit the earlier answers."""
+    found = _choices(key, tables, known)
+    if tables.policy is None:
+        return found
+    return {text: value for text, value in found.items() if tables.policy.allows(key, value)}
+
+
+def _choices(key: str, tables: Tables, known: Known) -> dict[str, str]:
     line = _line(tables, known)
     match key:
         case "license":
@@ -53,6 +64,10 @@ def choices(key: str, tables: Tables, known: Known) -> dict[str, str]:
             return {text: name for name, text in CONTAINERS.items()}
         case "type_checker":
             return {text: name for name, text in TYPE_CHECKERS.items()}
+        case "authenticate":
+            return {text: name for name, text in AUTHENTICATE.items()}
+        case "template_updates":
+            return {text: name for name, text in TEMPLATE_UPDATES.items()}
     offered = list(known.get("backends", ())) if key == "default_backend" else line.backends()
     if key == "windows_backend":
         offered = [b for b in offered if WINDOWS in line.indexes[b]]
@@ -75,12 +90,23 @@ def successor(key: str, tables: Tables, known: Known, previous: Any) -> Any:
             value = nearest_backend(known.get("backends", ()), previous)
         case "backends":
             value = list(dict.fromkeys(nearest_backend(line.backends(), b) for b in previous))
-        case "python_version" if re.fullmatch(r"3\.\d+", previous):
+        case "python_version" if _is_minor(previous):
             older = minor(previous) < minor(line.first_python)
             value = line.first_python if older else line.last_python
+        case "torch_version" if _is_minor(previous):
+            # An old line makes room for a newer one.
+            oldest_first = sorted(tables.lines, key=minor)
+            newer = (name for name in oldest_first if minor(name) > minor(previous))
+            value = next(newer, oldest_first[-1])
+        case "packages" | "platforms" | "containers":
+            value = [x for x in previous if why_not(key, tables, {**known, key: [x]}) is None]
         case _:
             return None
     return value if why_not(key, tables, {**known, key: value}) is None else None
+
+
+def _is_minor(text: str) -> bool:
+    return re.fullmatch(r"\d+\.\d+", text) is not None
 
 
 def default(
@@ -95,10 +121,13 @@ def default(
     # A question before the strategy's looks ahead under the strategy that will be the default.
     ahead = {"strategy": _strategy(known), **known}
     candidates = list(_candidates(key, tables, known, folder, machine))
-    for keys in (later, [key]):
-        for candidate in candidates:
-            if why_not_any(keys, tables, {**ahead, key: candidate}) is None:
-                return candidate
+    rule = tables.policy.rule(key) if tables.policy else None
+    allowed: list[Any] = list(rule.allow) if rule else []
+    for pool in (candidates, [allowed] if key in LISTS else allowed):
+        for keys in (later, [key]):
+            for candidate in pool:
+                if why_not_any(keys, tables, {**ahead, key: candidate}) is None:
+                    return candidate
     return candidates[0]
 
 
@@ -179,6 +208,12 @@ def _candidates(
             yield []
         case "type_checker":
             yield "ty"
+        case "pypi_url":
+            yield PYPI_URL
+        case "authenticate":
+            yield "auto"
+        case "template_updates":
+            yield "none"
 
 
 def _strategy(known: Known) -> str:

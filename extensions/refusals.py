@@ -7,12 +7,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from . import names
 from .answers import (
+    AUTHENTICATE,
     CI,
     CONTAINERS,
     EXAMPLES,
     LICENSES,
     PYTORCH_URL,
     STRATEGIES,
+    TEMPLATE_UPDATES,
     TYPE_CHECKERS,
     Known,
     asked,
@@ -30,6 +32,8 @@ def why_not(key: str, tables: Tables, known: Known) -> str | None:
 
     Earlier answers that are missing or unknown are not held against it.
     """
+    if tables.policy and (reason := tables.policy.why_not(key, known[key])):
+        return reason
     return _CHECKS[key](tables, key, known)
 
 
@@ -335,6 +339,14 @@ def _containers(tables: Tables, key: str, known: Known) -> str | None:
     return None
 
 
+def _template_updates(tables: Tables, key: str, known: Known) -> str | None:
+    if known[key] not in TEMPLATE_UPDATES:
+        return _unknown(known[key], "way of updates", TEMPLATE_UPDATES)
+    if known[key] == "workflow" and known.get("ci", "github") != "github":
+        return "the workflow is one of GitHub's. Nearest: renovate, or take github for ci"
+    return None
+
+
 def _on_linux(known: Known) -> bool:
     return not {*LINUX}.isdisjoint(known.get("platforms", PLATFORMS))
 
@@ -361,4 +373,7 @@ _CHECKS: dict[str, Check] = {
     "ci": _ci,
     "containers": _containers,
     "type_checker": _one_of("type checker", TYPE_CHECKERS),
+    "pypi_url": _text(names.pypi_url_refusal),
+    "authenticate": _one_of("authentication", AUTHENTICATE),
+    "template_updates": _template_updates,
 }

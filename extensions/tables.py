@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from .backends import kind, version
+
+if TYPE_CHECKING:
+    from .policy import Policy
 
 # The pure-Python loader is six times slower; a PyYAML without libyaml still works with it.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -79,7 +82,7 @@ class Line:
 
     def verified(self, backend: str, platform: str | None = None) -> bool:
         """Whether its index was observed: on that platform, or on at least one."""
-        cells = self.indexes[backend]
+        cells = self.indexes.get(backend, {})
         seen = [cells[platform]] if platform else list(cells.values())
         return any(confidence not in UNVERIFIED for confidence in seen)
 
@@ -94,6 +97,7 @@ class Tables:
     rocm_architectures: Mapping[str, list[str]]
     downloads: Mapping[str, str]
     not_offered: Mapping[str, str]
+    policy: Policy | None = None
 
     def backends(self) -> set[str]:
         """Every backend that some line offers."""

@@ -46,12 +46,11 @@ def _module(name: str) -> ModuleType:
     return import_module(f"{_package(_FOLDER)}.{name}")
 
 
-answers, automation, diagnosis, machine = map(
-    _module, ("answers", "automation", "diagnosis", "machine")
+answers, automation, conflicts, destination, diagnosis = map(
+    _module, ("answers", "automation", "conflicts", "destination", "diagnosis")
 )
-names, planner, questions, refusals, tables = map(
-    _module, ("names", "planner", "questions", "refusals", "tables")
-)
+machine, names, planner = map(_module, ("machine", "names", "planner"))
+policy, questions, refusals, tables = map(_module, ("policy", "questions", "refusals", "tables"))
 
 
 class _Text:
@@ -95,9 +94,9 @@ def _thrifty(environment: Environment) -> Callable[[str], Template | _Text | _Ca
 
 
 class TorchIndex(Extension):
-    """Adds the functions `asks_for`, `automation`, `choices_for`, `default_for`, `diagnosis`,
-    `recorded`, `refusal_for` and `torch_plan`, and the filters `toml`, `markdown`, `paragraphs` and
-    `python_literal`."""
+    """Adds the functions `asks_for`, `automation`, `choices_for`, `conflicts`, `default_for`,
+    `diagnosis`, `recorded`, `refusal_for` and `torch_plan`, and the filters `toml`, `markdown`,
+    `paragraphs` and `python_literal`."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -109,6 +108,7 @@ class TorchIndex(Extension):
         environment.globals.update(
             asks_for=self.asks_for,
             automation=self.automation,
+            conflicts=self.conflicts,
             choices_for=self.choices_for,
             default_for=self.default_for,
             diagnosis=self.diagnosis,
@@ -136,6 +136,14 @@ class TorchIndex(Extension):
         return tables.load(_FOLDER)
 
     @cached_property
+    def offered(self) -> Any:
+        """The tables inside the organization's policy, out of which questions are answered."""
+        try:
+            return policy.load(_FOLDER.parent / "policy.yml").restrict(self.tables)
+        except ValueError as error:
+            raise UserMessageError(f"policy.yml: {error}.") from None
+
+    @cached_property
     def machine(self) -> Any:
         return machine.this_machine()
 
@@ -143,12 +151,17 @@ class TorchIndex(Extension):
     def asks_for(self, context: Context, key: str) -> bool:
         """Whether a question matters.
 
-        Raises UserMessageError if the answer was given in advance and cannot work: the person sees
-        the reason alone, before anything is written, where a validator would end in a traceback.
+        Raises UserMessageError if the answer was given in advance and cannot work, and at the first
+        question if the destination cannot be written: the person sees the reason alone, before
+        anything is written, where a validator would end in a traceback.
         """
         known = answers.read(context)
         asked = answers.asked(key, known)
         conf = context["_copier_conf"]
+        if key == answers.KEYS[0]:
+            folder = Path(str(conf["dst_path"])).resolve()
+            if reason := destination.refusal(folder):
+                raise UserMessageError(f"{reason}.")
         given = {**conf["user_defaults"], **conf["data"]}
         if key not in context:
             # A default from a person's settings, which no earlier answer overrides.
@@ -156,7 +169,7 @@ class TorchIndex(Extension):
         if key in given:
             try:
                 value = answers.native(key, given[key])
-                reason = refusals.why_not(key, self.tables, {**known, key: value}) if asked else ""
+                reason = refusals.why_not(key, self.offered, {**known, key: value}) if asked else ""
             except ValueError as error:
                 reason = str(error)
             if reason:
@@ -172,7 +185,7 @@ class TorchIndex(Extension):
         known = answers.read(context)
         if not answers.asked(key, known):
             return "[]"
-        return json.dumps(questions.choices(key, self.tables, known))
+        return json.dumps(questions.choices(key, self.offered, known))
 
     @pass_context
     def default_for(self, context: Context, key: str) -> Any:
@@ -181,24 +194,25 @@ class TorchIndex(Extension):
         previous = known.pop(key, None)
         if not answers.asked(key, known):
             return context["UNSET"]
-        value = None if previous is None else self._successor(key, known, previous)
+        reason = previous is not None and refusals.why_not(
+            key, self.offered, {**known, key: previous}
+        )
+        value = questions.successor(key, self.offered, known, previous) if reason else previous
         if value is None:
             folder = Path(str(context["_copier_conf"]["dst_path"])).resolve().name
-            value = questions.default(key, self.tables, known, folder, lambda: self.machine)
+            value = questions.default(key, self.offered, known, folder, lambda: self.machine)
+        if reason:
+            self._say(f"{key}: {reason}. Taken: {value}.")
         return json.dumps(value) if isinstance(value, list) else value
 
-    def _successor(self, key: str, known: dict[str, Any], previous: Any) -> Any:
-        """The nearest to a recorded answer that an update makes impossible; it is said aloud.
+    def _say(self, message: str) -> None:
+        """Tell once what became of a recorded answer that an update makes impossible.
 
-        Copier drops such an answer without a word and asks for the default.
+        Copier drops such an answer without a word.
         """
-        reason = refusals.why_not(key, self.tables, {**known, key: previous})
-        value = questions.successor(key, self.tables, known, previous) if reason else None
-        message = f"{key}: {reason}. Taken: {value}."
-        if value is not None and message not in self.said:
+        if message not in self.said:
             self.said.add(message)
             print(message, file=sys.stderr)
-        return value
 
     @pass_context
     def refusal_for(self, context: Context, key: str) -> str:
@@ -206,7 +220,7 @@ class TorchIndex(Extension):
         known = answers.read(context)
         if key not in known:
             return ""
-        reason = refusals.why_not(key, self.tables, known) or ""
+        reason = refusals.why_not(key, self.offered, known) or ""
         # The line under a prompt is cut at the window's edge: what works comes first.
         why, _, nearest = reason.rpartition(". Nearest: ")
         return f"Nearest: {nearest}. {why}" if why else reason
@@ -220,15 +234,19 @@ class TorchIndex(Extension):
         return self.plans[complete]
 
     @pass_context
+    def conflicts(self, context: Context) -> dict[str, int]:
+        """The files that an update could not merge, with the number of conflicts in each."""
+        return dict(conflicts.conflicts(Path(str(context["_copier_conf"]["dst_path"])).resolve()))
+
+    @pass_context
     def automation(self, context: Context) -> Any:
         """What CI and containers do with the plan."""
-        return automation.automate(
-            self.torch_plan(context), context["type_checker"], context["example"]
-        )
+        complete = answers.Answers.complete(answers.read(context))
+        return automation.automate(self.torch_plan(context), complete)
 
     @pass_context
     def diagnosis(self, context: Context) -> Any:
         """What the smoke test must know beside the plan."""
         return diagnosis.make_diagnosis(
-            self.tables, answers.read(context), self.torch_plan(context)
+            self.offered, answers.read(context), self.torch_plan(context)
         )

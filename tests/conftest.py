@@ -26,7 +26,8 @@ UNCHECKED = PycInvalidationMode.UNCHECKED_HASH
 def copy_template(folder: Path) -> Path:
     """The template's own files, without the repository around them."""
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(ROOT / "copier.yml", folder)
+    for name in ("copier.yml", "policy.yml"):
+        shutil.copy(ROOT / name, folder)
     for name in ("template", "extensions"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder

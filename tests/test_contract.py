@@ -35,6 +35,9 @@ DIFFERENCES: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "ci": ("github", "gitlab", {}),
     "containers": ([], ["docker"], {}),
     "type_checker": ("ty", "mypy", {}),
+    "pypi_url": ("https://pypi.org/simple", "https://mirror.example.org/simple", {}),
+    "authenticate": ("auto", "always", {"index_url": "https://mirror.example.org/whl"}),
+    "template_updates": ("none", "workflow", {}),
 }
 
 
@@ -95,6 +98,8 @@ def test_defaults_alone_render_a_working_project(render: Render) -> None:
         "ci": "github",
         "containers": [],
         "type_checker": "ty",
+        "pypi_url": "https://pypi.org/simple",
+        "template_updates": "none",
     }
 
 

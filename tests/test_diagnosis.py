@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from extensions.answers import KEYS, PYTORCH_URL, Answers
+from extensions.answers import KEYS, PYPI_URL, PYTORCH_URL, Answers
 from extensions.diagnosis import Diagnosis, make_diagnosis, python_literal
 from extensions.plan import Plan
 from extensions.planner import make_plan
@@ -31,6 +31,8 @@ def answers(line: str, strategy: str, **others: Any) -> dict[str, Any]:
         "ci": "none",
         "containers": [],
         "type_checker": "none",
+        "pypi_url": PYPI_URL,
+        "template_updates": "none",
         **others,
     }
 

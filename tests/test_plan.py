@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from packaging.markers import Marker
 
-from extensions.answers import KEYS, PYTORCH_URL, Answers
+from extensions.answers import KEYS, PYPI_URL, PYTORCH_URL, Answers
 from extensions.plan import Plan
 from extensions.planner import make_plan
 from extensions.platforms import PLATFORMS
@@ -36,6 +36,8 @@ def plans(strategy: str, line: str) -> Iterator[tuple[dict[str, Any], Plan]]:
             "ci": "none",
             "containers": [],
             "type_checker": "none",
+            "pypi_url": PYPI_URL,
+            "template_updates": "none",
             **answers,
         }
         if why_not_any(KEYS, TABLES, known) is None:

@@ -12,7 +12,17 @@ from copier.errors import UserMessageError
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from extensions.answers import CI, CONTAINERS, EXAMPLES, KEYS, LICENSES, STRATEGIES, TYPE_CHECKERS
+from extensions.answers import (
+    AUTHENTICATE,
+    CI,
+    CONTAINERS,
+    EXAMPLES,
+    KEYS,
+    LICENSES,
+    STRATEGIES,
+    TEMPLATE_UPDATES,
+    TYPE_CHECKERS,
+)
 from extensions.platforms import PLATFORMS
 from tests.cells import LINES, TABLES
 from tests.checks import check_everything
@@ -63,6 +73,11 @@ PLAUSIBLE: dict[str, st.SearchStrategy[Any]] = {
     "ci": one_of(list(CI)),
     "containers": some_of(list(CONTAINERS)),
     "type_checker": one_of(list(TYPE_CHECKERS)),
+    "pypi_url": st.sampled_from(
+        ["https://mirror.example.org/simple", "http://[::1]:3141/", "https://u:p@x/", "pypi.org"]
+    ),
+    "authenticate": one_of(list(AUTHENTICATE)),
+    "template_updates": one_of(list(TEMPLATE_UPDATES)),
 }
 
 

@@ -44,7 +44,8 @@ def plain_template(folder: Path) -> Path:
 
 def this_template(folder: Path) -> Path:
     folder.mkdir(parents=True)
-    shutil.copy(ROOT / "copier.yml", folder)
+    for name in ("copier.yml", "policy.yml"):
+        shutil.copy(ROOT / name, folder)
     for name in ("template", "extensions"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder

@@ -1,0 +1,122 @@
+"""What an organization allows: `policy.yml`, which a fork fills and upstream leaves empty."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .answers import KEYS, LISTS
+from .refusals import nearest_backend
+from .tables import Tables
+
+_BACKENDS = ("backend", "linux_backend", "windows_backend", "backends", "default_backend")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What may be answered to a question, the favourite first, and why nothing else."""
+
+    allow: tuple[str, ...]
+    because: str = ""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A rule per question that an organization restricts. Without rules everything is allowed."""
+
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+
+    def rule(self, key: str) -> Rule | None:
+        """The rule of a question; every question about a backend has that of `backends`."""
+        return self.rules.get("backends" if key in _BACKENDS else key)
+
+    def allows(self, key: str, value: Any) -> bool:
+        """Whether an answer is inside the policy; of a list, every one of its values."""
+        return not self._outside(key, value)
+
+    def why_not(self, key: str, value: Any) -> str | None:
+        """Why an answer is outside the policy; None if it is not."""
+        outside = self._outside(key, value)
+        rule = self.rule(key)
+        if rule is None or not outside:
+            return None
+        because = f": {rule.because}" if rule.because else ""
+        return (
+            f"{outside[0]} is outside the organization's policy{because}. "
+            f"Nearest: {_nearest(key, outside[0], rule.allow)}"
+        )
+
+    def restrict(self, tables: Tables) -> Tables:
+        """The tables without the lines and backends that are outside the policy.
+
+        Raises ValueError, with a reason for people, if it leaves nothing to answer.
+        """
+        for key, known in (("torch_version", set(tables.lines)), ("backends", tables.backends())):
+            rule = self.rule(key)
+            if rule and not known.intersection(rule.allow):
+                given = ", ".join(rule.allow)
+                raise ValueError(f"{key}: there is none of {given}. Nearest: {max(known)}")
+        lines = {
+            name: replace(
+                line,
+                indexes={b: on for b, on in line.indexes.items() if self.allows("backends", [b])},
+            )
+            for name, line in tables.lines.items()
+            if self.allows("torch_version", name)
+        }
+        return replace(tables, lines=lines, policy=self)
+
+    def _outside(self, key: str, value: Any) -> list[str]:
+        rule = self.rule(key)
+        if rule is None:
+            return []
+        values = value if isinstance(value, (list, tuple)) else [value]
+        if key == "user_email":
+            return [v for v in values if v and not v.endswith(rule.allow)]
+        return [v for v in values if v not in rule.allow]
+
+
+def _nearest(key: str, value: str, allowed: Collection[str]) -> str:
+    if key in _BACKENDS:
+        fit = nearest_backend(allowed, value)
+        return fit if fit in allowed else next(iter(allowed))
+    if key == "user_email":
+        return f"name{next(iter(allowed))}"
+    close = difflib.get_close_matches(value, allowed, 1)
+    return close[0] if close else next(iter(allowed), "leave it out")
+
+
+def load(file: Path) -> Policy:
+    """Read a policy; a file that is missing or empty restricts nothing.
+
+    Raises ValueError, with a reason for people, for a file that is no policy.
+    """
+    if not file.exists():
+        return Policy()
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"it is no YAML ({str(error).splitlines()[0]})") from None
+    if not isinstance(content, dict):
+        raise ValueError("it is no mapping of questions to rules")
+    return Policy({key: _rule(key, rule) for key, rule in content.items()})
+
+
+def _rule(key: str, rule: Any) -> Rule:
+    questions = [k for k in KEYS if k not in _BACKENDS or k == "backends"]
+    if key not in questions:
+        close = difflib.get_close_matches(str(key), questions, 1, 0)
+        raise ValueError(f"there is no question {key!r}. Nearest: {close[0]}")
+    if not isinstance(rule, dict) or not set(rule) <= {"allow", "because"} or "allow" not in rule:
+        raise ValueError(f"{key}: a rule has `allow`, and may have `because`")
+    allow = rule["allow"]
+    if not isinstance(allow, list) or not all(isinstance(value, str) for value in allow):
+        raise ValueError(f'{key}: `allow` is a list of texts; quote numbers: ["2.10"]')
+    if not allow and key not in LISTS:
+        raise ValueError(f"{key}: `allow` is empty, and nothing could be answered")
+    return Rule(tuple(allow), str(rule.get("because", "")))

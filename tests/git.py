@@ -1,0 +1,32 @@
+"""Folders as git repositories, and the template as one with a release."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from tests.conftest import copy_template
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in a folder; its output. Raises CalledProcessError if it fails."""
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    done = subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def committed(folder: Path, message: str = "Start") -> Path:
+    """All of a folder as a commit, the first or another one."""
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--allow-empty", "--message", message)
+    return folder
+
+
+def tagged_template(folder: Path) -> Path:
+    """The template as a git repository with a release."""
+    committed(copy_template(folder))
+    git(folder, "tag", "v1.0.0")
+    return folder

@@ -1,0 +1,150 @@
+"""A folder that cannot be written is refused before the first file, and what happens to a render
+later loses nothing that was there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from extensions import destination
+from tests.git import committed, git, tagged_template
+from tests.project import copied
+
+COPIER = Path(sys.executable).with_name("copier")
+
+
+def copy(template: Path, folder: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
+    command = [COPIER, "copy", "--trust", "--defaults", *options, template, folder]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+def refused(template: Path, folder: Path) -> str:
+    process = copy(template, folder)
+    _, said = process.communicate()
+    assert process.returncode == 1, said
+    assert "Traceback" not in said
+    return said
+
+
+@pytest.fixture
+def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A file system of its own, mounted with the options that the test gives."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        pytest.skip("only root may mount a file system")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", request.param, "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("disk", ["size=256k"], indirect=True)
+@pytest.mark.parametrize("name", ["", "project", "deep/project"])
+def test_a_full_disk_is_a_clear_error(template: Path, disk: Path, name: str) -> None:
+    said = refused(template, disk / name)
+    assert "is full: 262 kB are free, and a project needs 1000. Nearest: " in said
+    assert list(disk.iterdir()) == []
+
+
+@pytest.mark.parametrize("disk", ["ro"], indirect=True)
+def test_a_read_only_folder_is_a_clear_error(template: Path, disk: Path) -> None:
+    said = refused(template, disk / "project")
+    assert "is read-only. Nearest: a folder of your own, such as " in said
+
+
+def test_a_folder_without_the_right_to_write_is_a_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Root may write everywhere, so the kernel's answer is given by hand.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert f"{tmp_path} is read-only." in str(destination.refusal(tmp_path / "a" / "b"))
+
+
+def test_a_file_is_no_destination(template: Path, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine", "utf-8")
+    assert f"{file} is a file. Nearest: {file}-project." in refused(template, file)
+    assert file.read_text("utf-8") == "mine"
+
+
+def test_a_render_needs_less_than_is_asked_for(template: Path, tmp_path: Path) -> None:
+    everything = {
+        "license": "Apache-2.0",
+        "example": "training",
+        "containers": ["docker", "devcontainer"],
+        "template_updates": "workflow",
+    }
+    project = copied(template, tmp_path / "project", everything)
+    # On a disk a file takes whole blocks.
+    blocks = sum(-(-file.stat().st_size // 4096) * 4096 for file in project.files)
+    assert blocks < destination.NEEDED / 2
+
+
+def test_a_render_that_fails_leaves_no_new_folder(template: Path, tmp_path: Path) -> None:
+    broken = tagged_template(tmp_path / "template")
+    (broken / "template" / "zzz.jinja").write_text("{{ no_such_name }}", "utf-8")
+    committed(broken, "Break it")
+    process = copy(broken, tmp_path / "new", "--vcs-ref", "HEAD")
+    process.communicate()
+    assert process.returncode
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_a_copy_that_is_killed_is_completed_by_the_same_command(
+    template: Path, tmp_path: Path
+) -> None:
+    """Copier writes file after file, so that a part may be there; nothing is half written."""
+    folder = tmp_path / "new" / "project"
+    with copy(template, folder, "--quiet") as process:
+        while process.poll() is None and not folder.exists():
+            time.sleep(0.001)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    fresh = copied(template, tmp_path / "fresh" / "project", {})
+    names = {file.relative_to(fresh.path) for file in fresh.files}
+    found = {file.relative_to(folder) for file in folder.rglob("*") if file.is_file()}
+    assert found <= names
+    with copy(template, folder, "--quiet", "--overwrite") as process:
+        process.communicate()
+    assert process.returncode == 0
+    for name in names:
+        assert (folder / name).read_bytes() == (fresh.path / name).read_bytes()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_an_update_that_is_killed_can_be_undone_and_done_again(tmp_path: Path) -> None:
+    """At any moment git has all that was there, and the second try has the result of the first."""
+    template = tagged_template(tmp_path / "template")
+    answers = {"torch_version": "2.13", "strategy": "index", "backend": "cpu"}
+    project = copied(template, tmp_path / "project", answers)
+    own = project.path / "own.txt"
+    own.write_text("mine", "utf-8")
+    committed(project.path)
+    before = {path: path.read_bytes() for path in project.files}
+    command = [COPIER, "update", "--trust", "--defaults", "--data", "torch_version=2.14"]
+    for delay in (0.8, 1.2, 1.6, 2.0):
+        with subprocess.Popen(command, cwd=project.path, stderr=subprocess.DEVNULL) as process:
+            time.sleep(delay)
+            process.kill()
+        (project.path / ".git" / "index.lock").unlink(missing_ok=True)
+        git(project.path, "reset", "--quiet", "--hard")
+        git(project.path, "clean", "--quiet", "-d", "--force")
+        kept = {path: path.read_bytes() for path in before if ".git" not in path.parts}
+        assert kept == {path: text for path, text in before.items() if ".git" not in path.parts}
+    subprocess.run(command, cwd=project.path, check=True, capture_output=True)
+    fresh = copied(template, tmp_path / "fresh" / "project", {**answers, "torch_version": "2.14"})
+    for file in fresh.files:
+        name = str(file.relative_to(fresh.path))
+        assert project.text(name) == file.read_text("utf-8"), name
+    assert own.read_text("utf-8") == "mine"

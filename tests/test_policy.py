@@ -1,0 +1,175 @@
+"""`policy.yml` of an organization's fork: what it allows is all that is offered and accepted."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from copier.errors import UserMessageError
+
+from extensions.policy import Policy, load
+from extensions.questions import choices
+from tests.cells import TABLES
+from tests.checks import check_everything
+from tests.conftest import ROOT, copy_template
+from tests.git import committed, git
+from tests.project import Project, copied
+
+POLICY: dict[str, Any] = {
+    "torch_version": {"allow": ["2.13", "2.12"], "because": "2.14 is not released for production"},
+    "backends": {"allow": ["cpu", "cu126"], "because": "our drivers are older than 580"},
+    "python_version": {"allow": ["3.12"]},
+    "platforms": {"allow": ["linux-x86_64"]},
+    "strategy": {"allow": ["groups", "index"]},
+    "license": {"allow": ["proprietary"], "because": "the code is ours"},
+    "user_email": {"allow": ["@example.org"], "because": "addresses are the company's"},
+    "ci": {"allow": ["gitlab"]},
+    "index_url": {"allow": ["https://mirror.example.org/whl"], "because": "there is no way out"},
+}
+
+
+@pytest.fixture
+def fork(template: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "fork"
+    shutil.copytree(template, folder)
+    (folder / "policy.yml").write_text(yaml.safe_dump(POLICY), encoding="utf-8")
+    return folder
+
+
+def render(fork: Path, folder: Path | None = None, **answers: Any) -> Project:
+    return copied(fork, folder or fork.parent / "project", answers)
+
+
+def test_the_policy_of_this_template_is_empty() -> None:
+    assert load(ROOT / "policy.yml") == Policy()
+
+
+def test_the_defaults_are_inside_the_policy(fork: Path) -> None:
+    project = render(fork)
+    expected = {
+        "torch_version": "2.13",
+        "backends": ["cpu", "cu126"],
+        "python_version": "3.12",
+        "platforms": ["linux-x86_64"],
+        "strategy": "groups",
+        "license": "proprietary",
+        "ci": "gitlab",
+        "index_url": "https://mirror.example.org/whl",
+    }
+    assert {key: project.answers[key] for key in expected} == expected
+    check_everything(project)
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        ({"torch_version": "2.14"},
+         "torch_version: 2.14 is outside the organization's policy: 2.14 is not released for "
+         "production. Nearest: 2.13."),
+        ({"backends": ["cpu", "cu130"]},
+         "backends: cu130 is outside the organization's policy: our drivers are older than 580. "
+         "Nearest: cu126."),
+        ({"strategy": "index", "backend": "rocm7.2"}, "backend: rocm7.2 is outside"),
+        ({"strategy": "pip"}, "strategy: pip is outside the organization's policy. Nearest: "),
+        ({"platforms": ["linux-x86_64", "windows-amd64"]}, "platforms: windows-amd64 is outside"),
+        ({"license": "MIT"}, "license: MIT is outside the organization's policy: the code is ours"),
+        ({"user_email": "ada@gmail.com"},
+         "user_email: ada@gmail.com is outside the organization's policy: addresses are the "
+         "company's. Nearest: name@example.org."),
+        ({"index_url": "https://download.pytorch.org/whl"}, "there is no way out"),
+    ],
+)  # fmt: skip
+def test_what_is_outside_is_refused_with_its_reason(
+    fork: Path, answers: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserMessageError) as refused:
+        render(fork, **answers)
+    assert message in refused.value.message
+    assert not (fork.parent / "project").exists()
+
+
+def test_what_is_inside_is_accepted(fork: Path) -> None:
+    project = render(fork, user_email="ada@example.org", torch_version="2.12")
+    assert project.answers["user_email"] == "ada@example.org"
+
+
+def test_only_what_is_allowed_is_offered(fork: Path) -> None:
+    offered = load(fork / "policy.yml").restrict(TABLES)
+    known = {"torch_version": "2.13", "strategy": "groups", "platforms": ["linux-x86_64"]}
+    found = {key: list(choices(key, offered, known).values()) for key in POLICY if "_" not in key}
+    assert found["backends"] == ["cpu", "cu126"]
+    assert found["platforms"] == ["linux-x86_64"]
+    assert list(choices("torch_version", offered, {}).values()) == ["2.13", "2.12"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: b: c", "it is no YAML"),
+        ("- torch_version", "it is no mapping"),
+        ("torch: {allow: ['2.13']}", "there is no question 'torch'. Nearest: torch_version"),
+        ("backend: {allow: [cpu]}", "there is no question 'backend'. Nearest: backends"),
+        ("license: [MIT]", "license: a rule has `allow`"),
+        ("license: {allow: [MIT], reason: x}", "license: a rule has `allow`"),
+        ("torch_version: {allow: [2.10]}", 'torch_version: `allow` is a list of texts; quote'),
+        ("strategy: {allow: []}", "strategy: `allow` is empty"),
+        ("torch_version: {allow: ['1.13']}", "torch_version: there is none of 1.13"),
+        ("backends: {allow: [tpu]}", "backends: there is none of tpu"),
+    ],
+)  # fmt: skip
+def test_a_policy_that_cannot_hold_says_what_is_wrong(fork: Path, text: str, message: str) -> None:
+    (fork / "policy.yml").write_text(text, encoding="utf-8")
+    with pytest.raises(UserMessageError) as refused:
+        render(fork)
+    assert refused.value.message.startswith(f"policy.yml: {message}")
+
+
+def test_without_the_file_everything_is_allowed(fork: Path) -> None:
+    (fork / "policy.yml").unlink()
+    assert render(fork).answers["torch_version"] == TABLES.default_line()
+
+
+def test_the_example_in_the_readme_is_a_policy(fork: Path) -> None:
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split("### Policy")[1]
+    example = section.split("```yaml\n")[1].split("```")[0]
+    (fork / "policy.yml").write_text(example, encoding="utf-8")
+    project = render(fork, user_email="ada@example.org")
+    assert project.answers["backends"] == ["cpu", "cu126"]
+    assert project.answers["license"] == "proprietary"
+
+
+def test_a_fork_differs_in_one_file_and_merges_from_upstream(tmp_path: Path) -> None:
+    upstream = committed(copy_template(tmp_path / "upstream"))
+    git(tmp_path, "clone", "--quiet", str(upstream), "fork")
+    fork = tmp_path / "fork"
+    (fork / "policy.yml").write_text(yaml.safe_dump(POLICY), encoding="utf-8")
+    committed(fork, "Our policy")
+    assert git(fork, "diff", "--name-only", "origin/HEAD", "HEAD") == "policy.yml"
+    # Upstream changes everything but the policy, in each file at both ends.
+    for file in upstream.rglob("*"):
+        name = file.relative_to(upstream)
+        if file.is_file() and name.parts[0] != ".git" and name.name != "policy.yml":
+            file.write_text(f"\n{file.read_text('utf-8')}\n", encoding="utf-8")
+    committed(upstream, "Everything")
+    git(fork, "pull", "--quiet", "--no-rebase", "--no-edit")
+    assert yaml.safe_load((fork / "policy.yml").read_text("utf-8")) == POLICY
+    assert git(fork, "diff", "--name-only", "origin/HEAD", "HEAD") == "policy.yml"
+
+
+def test_every_question_can_have_a_rule(template: Path, tmp_path: Path) -> None:
+    """Its default alone, for each question that is not about a name."""
+    project = render(template, folder=tmp_path / "project")
+    backends = {"backend", "linux_backend", "windows_backend", "default_backend"}
+    rules = {
+        key: {"allow": value if isinstance(value, list) else [value]}
+        for key, value in project.answers.items()
+        if not key.startswith(("_", "project_", "package_", "user_")) and key not in backends
+    }
+    shutil.copytree(template, tmp_path / "fork")
+    (tmp_path / "fork" / "policy.yml").write_text(yaml.safe_dump(rules), encoding="utf-8")
+    again = render(tmp_path / "fork", folder=tmp_path / "again" / "project")
+    for key in rules:
+        assert again.answers[key] == project.answers[key]

@@ -19,8 +19,9 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 from validate_pyproject import api, plugins
 
-from extensions.answers import PYTORCH_URL
-from extensions.backends import kind
+from extensions.answers import PYPI_URL, PYTORCH_URL
+from extensions.backends import index_name, kind
+from extensions.names import index_of
 from extensions.platforms import PLATFORMS, WINDOWS
 from extensions.tables import next_minor
 from tests.cells import TABLES
@@ -224,12 +225,16 @@ def indexes_are_named_explicit_and_used(project: Project) -> None:
     indexes = project.uv_settings.get("index", [])
     used = {s["index"] for entries in project.uv_settings.get("sources", {}).values()
             for s in entries}  # fmt: skip
-    assert [index["name"] for index in indexes] and used or not used
-    assert {index["name"] for index in indexes} == used
-    for index in indexes:
+    explicit = [index for index in indexes if "default" not in index]
+    defaults = [index["name"] for index in indexes if index.get("default")]
+    mirrored = project.answers["pypi_url"].rstrip("/") != PYPI_URL
+    assert defaults == (["pypi"] if mirrored else [])
+    assert {index["name"] for index in explicit} == used
+    line, base = project.answers["torch_version"], project.answers["index_url"].rstrip("/")
+    urls = {index_name(b): index_of(base, b) for b in TABLES.lines[line].backends()}
+    for index in explicit:
         assert index["explicit"] is True
-        backend = index["url"].rpartition("/")[2]
-        assert index["name"] == f"pytorch-{backend.replace('.', '-')}"
+        assert index["url"] == urls[index["name"]]
     assert "index-strategy" not in project.uv_settings
     assert "extra-index-url" not in project.uv_settings
     assert "torch-backend" not in project.text("pyproject.toml")
@@ -263,22 +268,36 @@ def environments_are_the_claimed_platforms(project: Project) -> None:
 
 
 def a_mirror_replaces_every_url(project: Project) -> None:
-    url = project.answers["index_url"].rstrip("/")
     everything = "\n".join(
         path.read_text(encoding="utf-8")
         for path in project.files
         if path.name != ".copier-answers.yml"
     )
-    if url == PYTORCH_URL:
+    if not _is_mirror(project):
         assert "ignore-error-codes" not in everything
         return
     assert "download.pytorch.org" not in everything
     for index in project.uv_settings.get("index", []):
-        assert index["url"].startswith(f"{url}/")
-        assert index["ignore-error-codes"] == [403]
-        assert set(index["cache-control"]) == {"api", "files"}
+        if "default" in index:
+            assert index["url"] == project.answers["pypi_url"].rstrip("/")
+        else:
+            assert index["ignore-error-codes"] == [403]
+            assert set(index["cache-control"]) == {"api", "files"}
+
+
+def a_login_is_asked_of_mirrors_alone_and_named_exactly(project: Project) -> None:
+    """uv reads UV_INDEX_<NAME>_PASSWORD; the README lists it, and CI sets it from a secret."""
+    wanted = project.answers.get("authenticate") == "always"
+    for index in project.uv_settings.get("index", []):
+        mirrored = not index["url"].startswith((PYTORCH_URL, PYPI_URL))
+        assert index.get("authenticate") == ("always" if wanted and mirrored else None)
         variable = f"UV_INDEX_{index['name'].upper().replace('-', '_')}_PASSWORD"
-        assert variable in project.text("README.md")
+        for name in ("README.md", ".github/workflows/ci.yml", ".gitlab-ci.yml"):
+            if (project.path / name).exists():
+                assert (variable in project.text(name)) == (wanted and mirrored), (name, variable)
+    for file in project.files:
+        text = file.read_text(encoding="utf-8")
+        assert wanted or not re.search(r"netrc|MIRROR_|UV_INDEX_\w+_PASSWORD", text), file
 
 
 # The commands
@@ -291,7 +310,9 @@ def commands_keep_the_choice(project: Project) -> None:
         assert banned not in everything
     strategy, answers = project.answers["strategy"], project.answers
     names = "|".join(b.replace(".", "-") for b in answers.get("backends", []))
-    found = re.findall(r"\buv (?:sync|run|add|export)\b[^`\n]*", _without_prose(project))
+    # A script has an environment of its own.
+    pattern = r"\buv (?:sync|run(?! --script)|add|export)\b[^`\n]*"
+    found = re.findall(pattern, _without_prose(project))
     for command in found:
         if strategy == "extras":
             chosen = rf'--extra ({names}|"\$PYTORCH")(?![\w.-])|--no-sync'
@@ -405,6 +426,7 @@ RULES = [
     accelerators_conflict_in_one_set,
     environments_are_the_claimed_platforms,
     a_mirror_replaces_every_url,
+    a_login_is_asked_of_mirrors_alone_and_named_exactly,
     commands_keep_the_choice,
     the_readme_says_what_it_must,
     the_smoke_test_expects_what_the_table_says,

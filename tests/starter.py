@@ -75,11 +75,14 @@ def run(
 
 
 def dry_run(project: Project, commands: list[str], pytorch: str) -> dict[str, str]:
-    """What the commands would install together; what only reads or writes files is run for real."""
+    """What the commands would install together; what only reads or writes files is run for real.
+
+    A later command finds installed what an earlier one names.
+    """
     installed: dict[str, str] = {}
     for command in commands:
         dry = ["--dry-run"] if {"install", "sync"} & set(command.split()) else []
         done = run(project, command, pytorch, *dry)
         found = re.findall(r"^ \+ ([a-z0-9-]+)(?:==| @ )(\S+)", done.stderr, re.MULTILINE)
-        installed |= dict(found)
+        installed = {**dict(found), **installed}
     return installed

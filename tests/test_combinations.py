@@ -7,11 +7,22 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
-from extensions.answers import CI, EXAMPLES, KEYS, LICENSES, TYPE_CHECKERS
+from extensions.answers import (
+    AUTHENTICATE,
+    CI,
+    EXAMPLES,
+    KEYS,
+    LICENSES,
+    PYPI_URL,
+    PYTORCH_URL,
+    TEMPLATE_UPDATES,
+    TYPE_CHECKERS,
+)
 from extensions.platforms import PLATFORMS
 from extensions.refusals import why_not_any
 from tests.cells import LINES, TABLES
@@ -59,30 +70,34 @@ def combinations(strategy: str, name: str) -> Iterator[dict[str, Any]]:
             yield {"backends": backends, "default_backend": backends[-1]}
 
 
-def surroundings() -> Iterator[dict[str, Any]]:
-    """What is rendered around the code, turn and turn about."""
-    keys = {
+def surroundings(seed: str) -> Iterator[dict[str, Any]]:
+    """What is rendered around the code: any values, always the same for a seed."""
+    values = {
         "ci": list(CI),
         "containers": [["docker", "devcontainer"], ["docker"], ["devcontainer"], []],
         "type_checker": list(TYPE_CHECKERS),
         "example": list(EXAMPLES),
         "license": list(LICENSES),
+        "index_url": [PYTORCH_URL, "https://mirror.example.org/whl"],
+        "pypi_url": [PYPI_URL, "https://mirror.example.org/simple"],
+        "authenticate": list(AUTHENTICATE),
+        "template_updates": list(TEMPLATE_UPDATES),
     }
-    for values in itertools.cycle(itertools.product(*keys.values())):
-        yield dict(zip(keys, values, strict=True))
+    random = Random(seed)
+    while True:
+        yield {key: random.choice(options) for key, options in values.items()}
 
 
 def completed(strategy: str, line: str) -> Iterator[dict[str, Any]]:
     """Each combination with the next platforms, packages and Python that fit it.
 
-    All sets of platforms and packages take their turn, so that each meets many backends; and so
-    does what stands around the code.
+    All sets of platforms and packages take their turn, so that each meets many backends.
     `test_plan` goes through their whole product, without rendering.
     """
     rest = itertools.cycle(
         itertools.product(SETS_OF_PACKAGES, SETS_OF_PLATFORMS, TABLES.lines[line].pythons)
     )
-    around = surroundings()
+    around = surroundings(f"{strategy} {line}")
     for backends in combinations(strategy, line):
         yield next(
             answers

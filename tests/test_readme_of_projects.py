@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
+from tests.checks import check_everything
 from tests.conftest import Render
 from tests.project import Project
 
@@ -128,22 +130,21 @@ def test_a_mac_builds_for_a_claimed_platform(render: Render) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["index", "pip"])
-def test_a_mirror_s_credentials_reach_ci_and_images(render: Render, strategy: str) -> None:
+def test_a_login_is_asked_for_where_the_answers_say_so(render: Render, strategy: str) -> None:
     answers = {"strategy": strategy, "backend": "cu130", "containers": CONTAINERS}
-    mirror = "https://mirror.example.org/whl"
-    github = render(ci="github", index_url=mirror, **answers)
-    assert "secret `MIRROR_NETRC`" in github.text("README.md")
-    assert "--secret id=netrc,src=$HOME/.netrc" in github.text("README.md")
-    for name in ("ci", "gpu"):
-        workflow = github.text(f".github/workflows/{name}.yml")
-        assert workflow.count("${{ secrets.MIRROR_NETRC }}") == 1
+    mirror = {"index_url": "https://mirror.example.org/whl"}
+    guarded = {**mirror, "authenticate": "always"}
     secret = "--mount=type=secret,id=netrc,target=/root/.netrc"
-    assert github.text("Dockerfile").count(secret) == 2
-    gitlab = render(ci="gitlab", index_url=mirror, **answers)
-    assert "variable `NETRC`" in gitlab.text("README.md")
-    own = render(ci="github", **answers)
-    for name in ("README.md", "Dockerfile", ".github/workflows/ci.yml"):
-        assert not re.search("netrc|secret", own.text(name), re.IGNORECASE)
+    for ci, words in (("github", "the secrets `MIRROR_"), ("gitlab", "the variables `MIRROR_")):
+        project = render(ci=ci, **answers, **guarded)
+        readme = project.text("README.md")
+        assert words in readme and "--secret id=netrc,src=$HOME/.netrc" in readme
+        assert project.text("Dockerfile").count(secret) == 2
+        container = json.loads(project.text(".devcontainer/devcontainer.json"))
+        password = "UV_INDEX_PYTORCH_CU130_PASSWORD"
+        assert container["remoteEnv"][password] == f"${{localEnv:{password}}}"
+    for rest in (mirror, {}):
+        check_everything(render(ci="github", **answers, **rest))
 
 
 @pytest.mark.parametrize(

@@ -35,17 +35,23 @@ def starters() -> list[dict[str, Any]]:
             (["docker", "devcontainer"], ["docker"], ["devcontainer"], []),
             ("ty", "mypy", "none"),
             ("none", "training"),
+            ("none", "workflow", "renovate"),
         )
     )
     found = []
     for answers in STRATEGIES:
         for _ in range(2):
-            ci, containers, checker, example = next(turns)
+            ci, containers, checker, example, updates = next(turns)
             rest = {"ci": ci, "containers": containers, "type_checker": checker}
-            if len(found) % 3 == 0 and answers.get("backend") != "auto":
-                rest["index_url"] = "https://mirror.example.org/whl"
+            if ci == "github" or updates != "workflow":
+                rest["template_updates"] = updates
+            if len(found) % 3 == 0:
+                mirror = "https://mirror.example.org"
+                rest |= {"pypi_url": f"{mirror}/simple", "authenticate": "always"}
+                if answers.get("backend") != "auto":
+                    rest["index_url"] = f"{mirror}/whl"
             found.append({**answers, **rest, "example": example})
-            for _ in range(12):
+            for _ in range(36):
                 next(turns)
     return found
 
@@ -66,6 +72,7 @@ def test_files_fit_their_schemas_and_linters(render: Render, tmp_path: Path) -> 
         [BIN / "actionlint", *(w for file in found[".github"] for w in file.rglob("workflows/*"))],
         [BIN / "pre-commit", "validate-config", *found[".pre-commit-config.yaml"]],
         [BIN / "hadolint", *found["Dockerfile"]],
+        [BIN / "shellcheck", *(f for file in found[".github"] for f in file.glob("*.sh"))],
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr

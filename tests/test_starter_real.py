@@ -4,6 +4,7 @@ CI, and its own tools, tests and hooks pass."""
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,12 +13,14 @@ from typing import Any
 import pytest
 
 from extensions.answers import (
+    AUTHENTICATE,
     CI,
     CONTAINERS,
     EXAMPLES,
     KEYS,
     LICENSES,
     STRATEGIES,
+    TEMPLATE_UPDATES,
     TYPE_CHECKERS,
     Answers,
 )
@@ -56,24 +59,27 @@ BACKENDS: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("pip", "auto"): {"backend": "auto"},
 }
-# In this order few rows are enough.
+# In this order few rows are enough, and few of them train.
 DOMAIN: dict[str, list[Any]] = {
-    "strategy": ["markers", "pip", "groups", "index", "extras", "pypi"],
-    "containers": [["docker", "devcontainer"], [], ["devcontainer"], ["docker"]],
-    "kind": ["xpu", "cpu", "cuda", "rocm"],
-    "platforms": [
-        ["linux-x86_64", "linux-aarch64", "windows-amd64", "macos-arm64"],
-        ["linux-x86_64", "macos-arm64"],
-        ["linux-x86_64", "linux-aarch64"],
-        ["linux-x86_64", "windows-amd64"],
-    ],
-    "license": ["Apache-2.0", "MIT", "proprietary", "BSD-3-Clause"],
-    "package_name": ["", "spiral_lab"],
+    "authenticate": ["auto", "always"],
     "example": ["none", "training"],
-    "type_checker": ["ty", "none", "mypy"],
+    "template_updates": ["renovate", "workflow", "none"],
+    "strategy": ["markers", "pypi", "pip", "index", "groups", "extras"],
+    "license": ["Apache-2.0", "MIT", "proprietary", "BSD-3-Clause"],
+    "containers": [["docker", "devcontainer"], ["devcontainer"], ["docker"], []],
+    "platforms": [
+        ["linux-x86_64", "windows-amd64"],
+        ["linux-x86_64", "linux-aarch64", "windows-amd64", "macos-arm64"],
+        ["linux-x86_64", "linux-aarch64"],
+        ["linux-x86_64", "macos-arm64"],
+    ],
+    "type_checker": ["ty", "mypy", "none"],
+    "kind": ["cuda", "xpu", "rocm", "cpu"],
+    "pypi_url": [MIRROR, ""],
     "ci": ["none", "github", "gitlab"],
-    "index_url": ["", MIRROR],
     "user_name": ["Ada Lovelace", ""],
+    "package_name": ["", "spiral_lab"],
+    "index_url": ["", MIRROR],
 }
 FIXED = {"torch_version": "2.13", "python_version": "3.11", "packages": []}
 
@@ -89,13 +95,17 @@ def answers_of(row: dict[str, Any]) -> dict[str, Any]:
 def fits(row: dict[str, Any]) -> bool:
     if {"strategy", "kind"} <= set(row) and (row["strategy"], row["kind"]) not in BACKENDS:
         return False
+    if row.get("authenticate") == "always" and not (
+        row.get("index_url", MIRROR) or row.get("pypi_url", MIRROR)
+    ):
+        return False
     return why_not_any(KEYS, TABLES, answers_of(row)) is None
 
 
 # `auto` is for one strategy alone: to pair it with all the rest would take as many rows again.
 AUTO = {
     **{key: values[0] for key, values in DOMAIN.items()},
-    **{"strategy": "pip", "kind": "auto", "example": "training", "package_name": "spiral_lab"},
+    **{"strategy": "pip", "kind": "auto", "package_name": "spiral_lab"},
 }
 PAIRWISE = all_pairs(DOMAIN, fits)
 ROWS = [*PAIRWISE, AUTO]
@@ -106,13 +116,15 @@ def test_every_two_answers_meet() -> None:
     met = set().union(*map(covered, positions))
     assert pairs(DOMAIN, fits) <= met
     assert all(map(fits, ROWS))
-    assert len(ROWS) <= 26
+    assert len(ROWS) <= 30
     for key, offered in {
         "strategy": STRATEGIES,
         "license": LICENSES,
         "example": EXAMPLES,
         "ci": CI,
         "type_checker": TYPE_CHECKERS,
+        "authenticate": AUTHENTICATE,
+        "template_updates": TEMPLATE_UPDATES,
     }.items():
         assert set(DOMAIN[key]) == set(offered)
     assert {name for chosen in DOMAIN["containers"] for name in chosen} == set(CONTAINERS)
@@ -138,20 +150,22 @@ def test_a_project_passes_its_own_checks(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     answers = answers_of(row)
-    if answers.get("index_url") == MIRROR:
-        answers["index_url"] = real_index.url
+    for key, url in {"index_url": real_index.url, "pypi_url": real_index.pypi_url}.items():
+        if answers.get(key) == MIRROR:
+            answers[key] = url
     project = render(**answers)
     project.redirect(real_index.url)
     project.environment = {
         **real_environment,
+        **credentials(project),
         # The hooks call uv by name.
         "PATH": os.pathsep.join([str(Path(UV).parent), os.environ["PATH"]]),
         "PRE_COMMIT_HOME": str(tmp_path_factory.getbasetemp() / "pre-commit"),
     }
-    complete = {"project_name": "My Project", "index_url": "https://download.pytorch.org/whl"}
-    known = {**complete, **project.answers, **answers}
-    plan = make_plan(TABLES, Answers.complete(known))
-    work = automate(plan, row["type_checker"])
+    known = {**project.answers, **answers}
+    complete = Answers.complete(known)
+    plan = make_plan(TABLES, complete)
+    work = automate(plan, complete)
     if row["strategy"] != "pip":
         project.uv("lock")
     here = [build for build in plan.default.builds if build.platform == "linux-x86_64"]
@@ -172,6 +186,11 @@ def test_a_project_passes_its_own_checks(
         subprocess.run(["git", *command], cwd=project.path, check=True)
     done = project.uv("run", "--no-sync", "pre-commit", "run", "--all-files")
     assert done.stdout.count("Passed") == len(work.checks) - 2, done.stdout
+
+
+def credentials(project: Project) -> dict[str, str]:
+    """Something for each variable that a login needs: the index on loopback lets everybody in."""
+    return dict.fromkeys(re.findall(r"`(UV_INDEX_\w+)`", project.text("README.md")), "ada")
 
 
 def readme_commands(project: Project) -> list[str]:

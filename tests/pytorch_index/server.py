@@ -17,6 +17,12 @@ from . import pages
 from .listing import Entry, Listing, with_wheelhouse
 from .recorded import PYPI
 
+# Where an index lies on download.pytorch.org and PyPI, and on mirrors as Artifactory, Nexus and
+# devpi make them; a group has the backend, and none PyPI.
+PATHS = re.compile(
+    r"/(?:whl/([^/]+)|pypi/simple"
+    r"|(?:artifactory/api/pypi|repository|root)/(?:pytorch-([^/]+)|pypi)/\+?simple)(?:/([^/]+))?/?"
+)
 HTML = "text/html; charset=utf-8"
 BINARY = "application/octet-stream"
 
@@ -73,7 +79,7 @@ class PyTorchIndex:
 
         Raises RuntimeError outside the context, as there is no port then.
         """
-        return f"{self._base}/whl"
+        return f"{self.base}/whl"
 
     @property
     def pypi_url(self) -> str:
@@ -81,10 +87,11 @@ class PyTorchIndex:
 
         Raises RuntimeError outside the context.
         """
-        return f"{self._base}/pypi/simple"
+        return f"{self.base}/pypi/simple"
 
     @property
-    def _base(self) -> str:
+    def base(self) -> str:
+        """The server's address, below which mirrors of several kinds lie."""
         if self._server is None:
             raise RuntimeError("the index is served only inside its `with` block")
         return f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -112,9 +119,9 @@ class PyTorchIndex:
         if self._credentials is not None and authorization != self._credentials:
             return Answer(HTTPStatus.UNAUTHORIZED, HTML, b"Unauthorized\n")
         path = unquote(urlsplit(path).path)
-        if match := re.fullmatch(r"/(?:whl/([^/]+)|pypi/simple)(?:/([^/]+))?/?", path):
-            index, package = match[1] or PYPI, _normalized(match[2] or "")
-            if index != PYPI or match[1] is None:
+        if match := PATHS.fullmatch(path):
+            index, package = match[1] or match[2] or PYPI, _normalized(match[3] or "")
+            if index != PYPI or not (match[1] or match[2]):
                 page = self._page(index, package, pages.JSON_TYPE in accept)
                 if page is not None:
                     return page

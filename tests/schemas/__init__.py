@@ -16,6 +16,7 @@ HERE = Path(__file__).parent
 SCHEMAS = {
     ".github/workflows/ci.yml": VENDORED / "github-workflows.json",
     ".github/workflows/gpu.yml": VENDORED / "github-workflows.json",
+    ".github/workflows/template.yml": VENDORED / "github-workflows.json",
     ".github/dependabot.yml": VENDORED / "dependabot.json",
     ".gitlab-ci.yml": VENDORED / "gitlab-ci.json",
     "renovate.json": VENDORED / "renovate.json",

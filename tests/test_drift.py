@@ -1,0 +1,132 @@
+"""Drift: what projects have lost of what was rendered for them, one by one and as a fleet."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from extensions.drift import Templates
+from tests.conftest import ROOT, THIS_PYTHON
+from tests.edits import dev_packages, five_packages, own_modules, own_sections
+from tests.git import git, tagged_template
+from tests.project import Project, copied
+
+SCRIPT = ROOT / "extensions" / "drift.py"
+
+
+@pytest.fixture(scope="module")
+def template_with_releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tagged_template(tmp_path_factory.mktemp("drift") / "template")
+    (folder / "template" / "NOTES.md").write_text("Notes\n", "utf-8")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "More")
+    git(folder, "tag", "v1.1.0")
+    return folder
+
+
+def rendered(template: Path, folder: Path, version: str = "v1.0.0", **answers: Any) -> Project:
+    answers.setdefault("python_version", THIS_PYTHON)
+    return copied(template, folder, answers, vcs_ref=version)
+
+
+def drift(*projects: Project, json_too: bool = True, trust: str = "") -> tuple[int, Any]:
+    command = [sys.executable, SCRIPT, *(project.path for project in projects)]
+    command += ["--trust", trust or projects[0].answers["_src_path"]]
+    command += ["--json"] if json_too else []
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert not done.stderr, done.stderr
+    return done.returncode, json.loads(done.stdout) if json_too else done.stdout
+
+
+def test_a_project_as_rendered_and_what_its_owner_added_is_no_drift(
+    template_with_releases: Path, tmp_path: Path
+) -> None:
+    project = rendered(template_with_releases, tmp_path / "project", strategy="index")
+    for edit in (five_packages, dev_packages, own_sections, own_modules):
+        edit(project)
+    code, [found] = drift(project)
+    assert code == 0
+    assert (found["missing"], found["extra"], found["changed"]) == ([], [], {})
+    assert (found["version"], found["behind"]) == ("v1.0.0", 1)
+    assert (found["strategy"], found["line"]) == ("index", "2.14")
+    assert drift(project, json_too=False)[1].endswith("as rendered by v1.0.0.\n")
+
+
+def test_lost_changed_and_extra_files_are_drift_unless_the_project_owns_them(
+    template_with_releases: Path, tmp_path: Path
+) -> None:
+    project = rendered(template_with_releases, tmp_path / "project")
+    (project.path / "LICENSE").unlink()
+    (project.path / "Dockerfile").write_text("FROM scratch\n", "utf-8")
+    pyproject = project.path / "pyproject.toml"
+    pyproject.write_text(project.text("pyproject.toml").replace("explicit = true\n", ""), "utf-8")
+    code, [found] = drift(project)
+    assert code == 1
+    assert found["missing"] == ["LICENSE"]
+    assert found["extra"] == ["Dockerfile"]
+    assert found["changed"] == {"pyproject.toml": 2}
+    assert "pyproject.toml: 2 rendered lines gone" in drift(project, json_too=False)[1]
+    own = '\n[tool.torch-uv-template]\nown = ["LICENSE", "Docker*", "pyproject.toml"]\n'
+    pyproject.write_text(project.text("pyproject.toml") + own, "utf-8")
+    assert drift(project)[0] == 0
+
+
+def test_a_fleet_is_one_table(template_with_releases: Path, tmp_path: Path) -> None:
+    fleet = [rendered(template_with_releases, tmp_path / f"p{n}") for n in range(8)]
+    fleet.append(rendered(template_with_releases, tmp_path / "new", version="v1.1.0"))
+    (fleet[3].path / "README.md").unlink()
+    stranger = Project(tmp_path / "stranger")
+    stranger.path.mkdir()
+    code, text = drift(*fleet, stranger, json_too=False)
+    assert code == 2
+    head, *rows = text.splitlines()
+    assert head.split() == ["project", "version", "behind", "strategy", "torch", "drifted", "files"]
+    assert rows[0].split() == [str(fleet[0].path), "v1.0.0", "1", "groups", "2.14", "0"]
+    assert rows[3].split()[-1] == "1"
+    assert rows[8].split()[1:3] == ["v1.1.0", "0"]
+    assert rows[9].endswith("it has no .copier-answers.yml")
+
+
+def test_a_project_of_an_unknown_version_says_so(
+    template_with_releases: Path, tmp_path: Path
+) -> None:
+    project = rendered(template_with_releases, tmp_path / "project")
+    answers = project.path / ".copier-answers.yml"
+    answers.write_text(answers.read_text("utf-8").replace("v1.0.0", "v0.0.9"), "utf-8")
+    code, [found] = drift(project)
+    assert code == 2
+    assert "v0.0.9" in found["problem"]
+
+
+@pytest.mark.parametrize(
+    ("trusted", "source", "expected"),
+    [
+        ("https://github.com/org/t.git", "https://github.com/org/t.git", True),
+        ("git@github.com:org/t.git", "https://github.com/org/t.git", True),
+        ("ssh://git@github.com/org/t", "https://github.com/org/t.git", True),
+        ("https://github.com/org/", "https://github.com/org/t.git", True),
+        ("https://github.com/org/", "https://github.com/org/../evil/t.git", False),
+        ("https://github.com/org", "https://github.com/org/t.git", False),
+        ("https://github.com/org/", "https://github.com/organ/t.git", False),
+        ("https://github.com/org/t.git", "https://evil.example/org/t.git", False),
+        ("/srv/t", "/srv/t", True),
+        ("/srv/t", "/srv/t2", False),
+    ],
+)
+def test_a_template_is_trusted_by_its_address(trusted: str, source: str, expected: bool) -> None:
+    assert Templates(Path(), [trusted]).trusts(source) is expected
+
+
+def test_the_code_of_a_template_that_is_not_trusted_does_not_run(
+    template_with_releases: Path, tmp_path: Path
+) -> None:
+    """The answers file of a project must not choose whose code runs."""
+    project = rendered(template_with_releases, tmp_path / "project")
+    code, [found] = drift(project, trust="https://github.com/org/")
+    assert code == 2
+    assert "is not trusted; --trust" in found["problem"]

@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from copier import run_copy, run_update
+from copier.errors import UserMessageError
 
-from tests.conftest import copy_template
-from tests.project import Project
-
-
-def git(folder: Path, *arguments: str) -> None:
-    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
-    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def committed(folder: Path) -> Path:
-    git(folder, "init", "--quiet")
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", "Start")
-    return folder
-
-
-def tagged_template(folder: Path) -> Path:
-    """The template as a git repository with a release."""
-    committed(copy_template(folder))
-    git(folder, "tag", "v1.0.0")
-    return folder
+from tests.git import committed, tagged_template
+from tests.project import Project, copied
 
 
 @pytest.fixture
@@ -94,6 +75,46 @@ def test_an_update_says_what_to_do_next(tagged: Path, capsys) -> None:
     said = capsys.readouterr().err
     assert "project is up to date with its template. Next:\n\n  uv sync --extra cu130\n" in said
     assert "<<<<<<<" not in project.text("pyproject.toml")
+
+
+def test_what_cannot_merge_is_a_conflict_in_its_file_and_counted(tagged: Path, capsys) -> None:
+    answers = {"strategy": "index", "backend": "cu126", "torch_version": "2.13"}
+    mine = '"torch==2.13.0"'
+
+    def pin(project: Project) -> None:
+        file = project.path / "pyproject.toml"
+        text = file.read_text("utf-8").replace('"torch>=2.13.0,<2.14"', mine)
+        file.write_text(text.replace('select = ["E"', 'select = ["N"'), "utf-8")
+
+    project = updated(tagged, answers, {"torch_version": "2.14"}, edit=pin, quiet=False)
+    text = project.text("pyproject.toml")
+    assert text.count("<<<<<<< before updating") == 1
+    assert mine in text and '"torch>=2.14.1,<2.15"' in text and 'select = ["N"' in text
+    said = capsys.readouterr().err
+    assert "1 conflict to resolve,\nas after a merge, in pyproject.toml. Then:" in said
+
+
+def test_a_lock_is_neither_rendered_nor_touched(tagged: Path) -> None:
+    lock = "# a lock, whatever is in it\n"
+    answers = {"strategy": "groups", "torch_version": "2.13"}
+    project = updated(
+        tagged,
+        answers,
+        {"torch_version": "2.14"},
+        edit=lambda project: (project.path / "uv.lock").write_text(lock, "utf-8"),
+    )
+    assert project.text("uv.lock") == lock
+    assert not list((tagged / "template").rglob("*uv.lock*"))
+
+
+def test_a_copy_from_a_folder_without_git_works_and_its_update_says_what_is_missing(
+    template: Path, tmp_path: Path
+) -> None:
+    project = copied(template, tmp_path / "project", {})
+    assert "_commit" not in project.answers
+    committed(project.path)
+    with pytest.raises(UserMessageError, match="cannot obtain old template references"):
+        run_update(project.path, defaults=True, overwrite=True, unsafe=True, quiet=True)
 
 
 def test_the_answers_file_names_the_template_in_full(tagged: Path, tmp_path: Path, monkeypatch):

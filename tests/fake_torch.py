@@ -145,5 +145,8 @@ def init_process_group(backend, meeting, rank, world_size):
 
 
 distributed.init_process_group = init_process_group
+distributed.is_available = lambda: True
+for name in FACTS.get("groups", ["nccl", "xccl", "gloo"]):
+    setattr(distributed, f"is_{name}_available", lambda: True)
 sys.modules["torch.distributed"] = distributed
 cuda.set_device = xpu.set_device = lambda index: None

@@ -91,6 +91,8 @@ class Machine:
     environment: dict[str, str] = field(default_factory=dict)
     denied: list[str] = field(default_factory=list)
     limits: str = ""
+    incomplete: bool = False
+    in_an_image: bool = False
 
     def __post_init__(self) -> None:
         for name in ("root", "bin", "path"):
@@ -132,6 +134,8 @@ class Machine:
         script = self.folder / "project" / "scripts" / "smoke_test.py"
         script.parent.mkdir(parents=True, exist_ok=True)
         text = self.project.text("scripts/smoke_test.py")
+        if not self.in_an_image:
+            (script.parent.parent / "pyproject.toml").touch()
         root = str(self.folder / "root")
         assert 'ROOT = Path("/")' in text
         text = text.replace('ROOT = Path("/")', f"ROOT = Path({root!r})")
@@ -143,6 +147,8 @@ class Machine:
             fake = Path(__file__).with_name("fake_torch.py").read_text("utf-8")
             if not list((self.folder / "path").glob("torch-*")):
                 self.package("torch", torch["version"], fake)
+            if not self.incomplete and not list((self.folder / "path").glob("torchvision*")):
+                self.package("torchvision", "0.29.1")
         # Without site (-S) no real torch is found; the platform is set by hand.
         system, machine, mac = self.system
         python = self.folder / "python"
@@ -188,4 +194,5 @@ def known_commands(project: Project) -> set[str]:
 def is_fitting(project: Project, command: str) -> bool:
     """Whether a next command is the README's, or a plain one of the system."""
     plain = re.sub(r" --reinstall-package \S+", "", command)
+    plain = re.sub(r"^uv run (--.*) scripts/smoke_test\.py$", r"uv sync \1", plain)
     return plain in known_commands(project) or bool(PLAIN.fullmatch(command))

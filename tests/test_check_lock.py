@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -84,7 +85,56 @@ def test_no_lock(locked: Project) -> None:
 
 def test_a_wheel_without_a_hash(locked: Project) -> None:
     change(locked, r'(pytest-9\.2\.0-py3-none-any\.whl"), hash = "[^"]+"', r"\1")
-    assert check(locked) == (1, ["uv.lock: a wheel of pytest 9.2.0 has no hash."])
+    assert check(locked) == (1, ["uv.lock: a file of pytest 9.2.0 has no hash."])
+
+
+def test_an_sdist_without_a_hash(locked: Project) -> None:
+    entry = r'(^name = "pytest"\n.*?)(^wheels = )'
+    change(locked, entry, r'\1sdist = { url = "https://x/pytest-9.2.0.tar.gz" }\n\2')
+    assert check(locked) == (1, ["uv.lock: a file of pytest 9.2.0 has no hash."])
+
+
+@pytest.mark.parametrize("name", ["torch", "numpy"])
+def test_a_file_from_a_strange_host(locked: Project, name: str) -> None:
+    """The index may be right, and a file of it still lie anywhere."""
+    hosts = {
+        locked.uv_settings["index"][0]["url"].rpartition("/")[
+            0
+        ]: "https://download.pytorch.org/whl",
+        locked.environment["UV_DEFAULT_INDEX"]: "https://pypi.org/simple",
+    }
+    base = urlsplit(locked.environment["UV_DEFAULT_INDEX"])
+    files = f"{base.scheme}://{base.netloc}"
+    for file in ("uv.lock", "pyproject.toml"):
+        text = locked.text(file)
+        for host, real in hosts.items():
+            text = re.sub(rf'(registry = |url = )"{host}(?=[/"])(?!.*whl")', rf'\1"{real}', text)
+        text = re.sub(rf'url = "{files}/pypi/', 'url = "https://files.pythonhosted.org/', text)
+        text = text.replace(f'url = "{files}/', 'url = "https://download-r2.pytorch.org/')
+        (locked.path / file).write_text(text, "utf-8")
+    assert check(locked, LANG="C") == PASSES
+    change(locked, rf'url = "https://[^/]+/([^"]*{name}-\d)', r'url = "https://evil.example/\1')
+    code, lines = check(locked, LANG="C")
+    assert code == 1
+    assert len(lines) == 1 and " lies on evil.example, not with " in lines[0]
+
+
+def test_a_group_that_includes_a_choice_is_that_choice(lockable: Render) -> None:
+    project = lockable(torch_version="2.13", backends=["cpu", "cu130"], default_backend="cpu")
+    file = project.path / "pyproject.toml"
+    text = file.read_text("utf-8").replace(
+        "[dependency-groups]\n",
+        '[dependency-groups]\ngpu = [{ include-group = "cu130" }, "httpx"]\n',
+    )
+    file.write_text(text.replace('"httpx"', '"markupsafe"'), "utf-8")
+    project.lock()
+    assert check(project) == PASSES
+
+
+def test_a_pyproject_that_cannot_be_read(locked: Project) -> None:
+    (locked.path / "pyproject.toml").write_text("[project\n", "utf-8")
+    code, lines = check(locked)
+    assert code == 1 and lines[0].startswith("pyproject.toml cannot be read: ")
 
 
 def test_torch_from_another_index(locked: Project) -> None:

@@ -3,6 +3,7 @@
 import os
 
 import torch
+import torch.distributed as dist
 
 
 def best_device() -> torch.device:
@@ -33,5 +34,7 @@ def autocast_dtype(device: torch.device) -> torch.dtype | None:
 
 
 def distributed_backend(device: torch.device) -> str:
-    """The backend of `torch.distributed` that moves tensors of this device."""
-    return {"cuda": "nccl", "xpu": "xccl"}.get(device.type, "gloo")
+    """The backend of `torch.distributed` for tensors of this device, else gloo."""
+    backend = {"cuda": "nccl", "xpu": "xccl"}.get(device.type, "gloo")
+    # Windows has no NCCL.
+    return backend if dist.is_backend_available(backend) else "gloo"

@@ -13,6 +13,24 @@ from .config import SettingsError, parse
 from .trainer import train
 
 
+def chosen_device(name: str) -> torch.device:
+    """The device of a name, the best one for `auto`; under torchrun, each has its own.
+
+    Raises SettingsError for one that cannot be used here.
+    """
+    if name == "auto":
+        return best_device()
+    try:
+        device = torch.device(name)
+        if "LOCAL_RANK" in os.environ and name in ("cuda", "xpu"):
+            device = torch.device(name, int(os.environ["LOCAL_RANK"]))
+        torch.empty(0, device=device)
+    except (AssertionError, ImportError, RuntimeError) as error:
+        reason = str(error).splitlines()[0].partition(". ")[0]
+        raise SettingsError(f"device {name} cannot be used: {reason}") from error
+    return device
+
+
 class Stop:
     """Set by SIGTERM, which a scheduler sends before it takes the machine away."""
 
@@ -31,19 +49,19 @@ def main() -> int:
     # torchrun sets this variable.
     distributed = "RANK" in os.environ
     first = int(os.environ.get("RANK", 0)) == 0
-    device = best_device() if config.device == "auto" else torch.device(config.device)
-    if distributed:
-        if device.index is not None:
-            torch.get_device_module(device).set_device(device)
-        dist.init_process_group(distributed_backend(device))
     try:
+        device = chosen_device(config.device)
+        if distributed:
+            if device.index is not None:
+                torch.get_device_module(device).set_device(device)
+            dist.init_process_group(distributed_backend(device))
         complete = train(config, device, lambda: stop.requested)
     except SettingsError as error:
         if first:
             print(error, file=sys.stderr)
         return 2
     finally:
-        if distributed:
+        if dist.is_initialized():
             dist.destroy_process_group()
     if first:
         print(f"{config.folder}: {'complete' if complete else 'saved for later'}")

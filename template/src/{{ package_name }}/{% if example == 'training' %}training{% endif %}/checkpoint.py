@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from .config import SettingsError
+
 State = dict[str, Any]
 
 
@@ -20,8 +22,14 @@ def save(state: State, file: Path) -> None:
 
 
 def load(file: Path, device: torch.device) -> State | None:
-    """The checkpoint, if there is one. It can hold no code, only data."""
+    """The checkpoint, if there is one. It can hold no code, only data.
+
+    Raises SettingsError for a file that is none.
+    """
     if not file.exists():
         return None
-    state: State = torch.load(file, map_location=device, weights_only=True)
+    try:
+        state: State = torch.load(file, map_location=device, weights_only=True)
+    except Exception as error:  # torch raises much for bytes that it did not write
+        raise SettingsError(f"{file} is no checkpoint: remove it first") from error
     return state

@@ -7,6 +7,17 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+# The settings that make sense above 0 alone.
+POSITIVE = (
+    "steps",
+    "batch_size",
+    "accumulate",
+    "learning_rate",
+    "hidden",
+    "log_every",
+    "save_every",
+)
+
 
 class SettingsError(ValueError):
     """Settings that cannot work, with a reason for people."""
@@ -34,10 +45,9 @@ class Config:
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**31:
             raise SettingsError(f"seed must be from 0 to 2147483647, not {self.seed}")
-        for name, value in vars(self).items():
-            number = isinstance(value, int | float) and name != "seed"
-            if number and not 0 < value < math.inf:
-                raise SettingsError(f"{name} must be above 0, not {value}")
+        for name in POSITIVE:
+            if not 0 < getattr(self, name) < math.inf:
+                raise SettingsError(f"{name} must be above 0, not {vars(self)[name]}")
 
 
 def parse(arguments: Sequence[str] | None = None) -> Config:
@@ -48,11 +58,16 @@ def parse(arguments: Sequence[str] | None = None) -> Config:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     for known in fields(Config):
+        kind: dict[str, Any] = {"type": type(known.default)}
+        if isinstance(known.default, Path):
+            kind = {"type": Path}
+        elif isinstance(known.default, bool):
+            kind = {"action": argparse.BooleanOptionalAction}
         parser.add_argument(
             f"--{known.name.replace('_', '-')}",
-            type=Path if known.name == "folder" else type(known.default),
             default=known.default,
             help=known.metadata["help"],
+            **kind,
         )
     try:
         return Config(**vars(parser.parse_args(arguments)))

@@ -73,7 +73,9 @@ class Trainer:
         self.step = state["step"]
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
+        # It is empty where the run before needed none, as on another device.
+        if state["scaler"]:
+            self.scaler.load_state_dict(state["scaler"])
 
     def save(self) -> None:
         """Write a checkpoint; the first process does it for all."""
@@ -152,9 +154,13 @@ def train(
 ) -> bool:
     """Train to the last step, and say whether it was reached.
 
-    Raises SettingsError for settings that do not fit the processes or the checkpoint.
+    Raises SettingsError for settings that do not fit the processes, the checkpoint or
+    the disk.
     """
-    config.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        config.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"{config.folder}: {error.strerror}") from error
     trainer = Trainer(config, device)
     batches = iter(trainer.batches())
     with contextlib.ExitStack() as stack:

@@ -57,8 +57,9 @@ class Automation:
 
     `install` brings the CPU build on `runner`; `stand_in` says that the lock has none there.
     `tags` is what GitLab calls that runner (empty: its usual one). `gpu` is empty in a project
-    without accelerators. `gpu_kind` is the kind of build whose GPU `docker run` hands over, and
-    `run_options` all that it says; `devices` hands over the GPU of the default choice.
+    without accelerators. `gpu_kind` is the kind of build whose GPU `gpu_options` hand over to a
+    container; `run_options` is all that `docker run` says for the image's default build, and
+    `devices` what hands over the GPU of that build (empty: it has none).
 
     Where a mirror is `authenticated`, CI puts the credentials of the indexes in `logins` into the
     environment. `dependabot` is false where Renovate does its work; `drift` says that a job
@@ -77,6 +78,7 @@ class Automation:
     python_cap: str
     devices: tuple[str, ...]
     gpu_kind: str
+    gpu_options: tuple[str, ...]
     keep: str
     run_options: tuple[str, ...]
     image: Image
@@ -101,6 +103,7 @@ def automate(plan: Plan, answers: Answers) -> Automation:
     devices = DEVICES.get(kind(_default_backend(plan)), ())
     gpu_backend = _default_backend(plan) if devices or not accelerated else accelerated[1].backend
     gpu_kind = kind(gpu_backend) if gpu_backend != "cpu" else ""
+    gpu_options = DEVICES.get(gpu_kind, ()) + ((RENDER,) if gpu_kind in ("rocm", "xpu") else ())
     volume = (
         (f"--volume {plan.distribution}-runs:/app/runs",) if answers.example == "training" else ()
     )
@@ -122,17 +125,10 @@ def automate(plan: Plan, answers: Answers) -> Automation:
         python_cap=plan.requires_python.partition("<")[2],
         devices=devices,
         gpu_kind=gpu_kind,
+        gpu_options=gpu_options,
         keep=keep(plan),
         run_options=tuple(
-            filter(
-                None,
-                (
-                    image.platform,
-                    *DEVICES.get(gpu_kind, ()),
-                    RENDER if gpu_kind in ("rocm", "xpu") else "",
-                    *volume,
-                ),
-            )
+            filter(None, (image.platform, *(gpu_options if devices else ()), *volume))
         ),
         image=image,
         logins=_logins(plan, "cpu" if pip or stands_in else "", gpu_backend if pip else ""),

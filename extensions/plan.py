@@ -123,13 +123,17 @@ class Choice:
 
 @dataclass(frozen=True)
 class Need:
-    """What a backend needs: driver floors (empty: none is known) and GPU architectures."""
+    """What a backend needs: driver floors (empty: none is known) and GPU architectures.
+
+    `arm` is the oldest compute capability of the builds for aarch64, where it is another one.
+    """
 
     backend: str
     label: str
     linux_driver: str
     windows_driver: str
     architectures: tuple[str, ...]
+    arm: str = ""
 
     @property
     def driver(self) -> str:
@@ -145,14 +149,18 @@ class Need:
 
     @property
     def gpu(self) -> str:
-        """The GPUs in words, e.g. "compute capability 7.5 to 12.0"."""
+        """The GPUs in words, e.g. "compute capability 7.5 to 12.x (aarch64: from 8.0)".
+
+        Code for 12.0 runs on 12.1, too.
+        """
         if not self.architectures:
             return {"xpu": "Intel Arc, Data Center GPU Max"}.get(kind(self.backend), "see PyTorch")
         if kind(self.backend) != "cuda":
             return ", ".join(self.architectures)
         codes = sorted(map(compute_capability, self.architectures))
-        first, last = (".".join(map(str, code)) for code in (codes[0], codes[-1]))
-        return f"compute capability {first} to {last}"
+        first = ".".join(map(str, codes[0]))
+        arm = f" (aarch64: from {self.arm})" if self.arm else ""
+        return f"compute capability {first} to {codes[-1][0]}.x{arm}"
 
 
 @dataclass(frozen=True)

@@ -247,16 +247,19 @@ class _Planner:
             macos=any(b.platform == MACOS and not b.index for b in choices[0].builds),
             pypi=tuple((" and ".join(on), name) for name, on in by_backend.items()),
             older=self._older({build.backend for c in choices for build in c.builds}),
-            downloads=self._downloads(choices),
+            downloads=self._downloads(),
         )
 
-    def _downloads(self, choices: tuple[Choice, ...]) -> tuple[tuple[str, str], ...]:
-        """All sizes or none: the size of one build alone says nothing about the others."""
-        on_linux = {kind(b.backend) for c in choices for b in c.builds if b.platform in LINUX}
+    def _downloads(self) -> tuple[tuple[str, str], ...]:
+        """The known sizes of the builds that are asked for; a stand-in's would mislead."""
+        kinds = set()
+        for wanted in self._wanted().values():
+            for platform in set(self.answers.platforms) & set(LINUX):
+                asked_for = wanted.get(platform) or self.line.pypi[platform]
+                if asked_for == self._served(wanted).get(platform, asked_for):
+                    kinds.add(kind(asked_for))
         sizes = self.tables.downloads
-        if not on_linux <= set(sizes):
-            return ()
-        return tuple((of_kind.upper(), sizes[of_kind]) for of_kind in sizes if of_kind in on_linux)
+        return tuple((of_kind.upper(), sizes[of_kind]) for of_kind in sizes if of_kind in kinds)
 
     def _older(self, used: set[str]) -> tuple[str, str, str] | None:
         """Where the GPUs find a build that the project's newest CUDA builds leave out."""
@@ -293,13 +296,16 @@ class _Planner:
 
     def _need(self, backend: str, builds: list[Build]) -> Need:
         on = {build.platform for build in builds if build.backend == backend}
-        built = [self.tables.architectures(backend, self.line.name, m) for m in _machines(on)]
+        built = {m: self.tables.architectures(backend, self.line.name, m) for m in _machines(on)}
+        of_cuda = {m: codes for m, codes in built.items() if codes and kind(backend) == "cuda"}
+        oldest = {m: min(map(compute_capability, codes)) for m, codes in of_cuda.items()}
         return Need(
             backend=backend,
             label=label(backend),
             linux_driver=self._driver(backend, "linux") if on & set(LINUX) else "",
             windows_driver=self._driver(backend, "windows") if WINDOWS in on else "",
-            architectures=tuple(dict.fromkeys(a for codes in built for a in codes)),
+            architectures=tuple(dict.fromkeys(a for codes in built.values() for a in codes)),
+            arm=".".join(map(str, oldest["aarch64"])) if len(set(oldest.values())) > 1 else "",
         )
 
     def _driver(self, backend: str, system: str) -> str:

@@ -50,19 +50,22 @@ def test_pypi_says_what_its_wheels_are(render: Render) -> None:
 @pytest.mark.parametrize(
     ("answers", "sizes"),
     [
-        ({"strategy": "pypi"}, "4 to 6 GB for CUDA"),
+        ({"strategy": "pypi"}, "3 to 4 GB for CUDA"),
         ({"strategy": "index", "backend": "cpu"}, "about 0.3 GB for CPU"),
-        ({"backends": ["cpu", "cu130"]}, "about 0.3 GB for CPU, 4 to 6 GB for CUDA"),
+        ({"backends": ["cpu", "cu130"]}, "about 0.3 GB for CPU, 3 to 4 GB for CUDA"),
         # Nobody has measured ROCm's and XPU's: the size of the stand-in would mislead.
         ({"strategy": "index", "backend": "rocm7.2"}, None),
-        ({"backends": ["cpu", "xpu"]}, None),
+        ({"backends": ["cu130", "rocm7.2"]}, "3 to 4 GB for CUDA"),
+        ({"backends": ["cpu", "xpu"]}, "about 0.3 GB for CPU"),
         ({"strategy": "pip", "backend": "auto"}, None),
         ({"strategy": "markers", "linux_backend": "cpu", "windows_backend": "cu130"},
          "about 0.3 GB for CPU"),
         ({"strategy": "pypi", "platforms": ["windows-amd64"]}, None),
     ],
 )  # fmt: skip
-def test_sizes_are_those_of_linux_or_none(render: Render, answers, sizes: str | None) -> None:
+def test_sizes_are_those_of_linux_that_are_known(
+    render: Render, answers, sizes: str | None
+) -> None:
     text = section(render(torch_version="2.14", **answers), "PyTorch builds")
     found = re.findall(r"An install on Linux downloads (.*)\.\n", text)
     assert found == ([sizes] if sizes else [])
@@ -110,6 +113,14 @@ def test_docker_run_opens_the_gpu_to_a_user(render: Render, backend, options, wo
     assert ("user-space driver is not in the image" in editor) == (backend == "xpu")
 
 
+def test_an_image_for_the_cpu_is_run_without_a_gpu(render: Render) -> None:
+    """Its smoke test would rightly say that it is not the build for one."""
+    project = render(backends=["cpu", "cu130"], default_backend="cpu", containers=["docker"])
+    text = section(project, "Docker")
+    assert "\ndocker run --rm my-project\n" in text
+    assert "A build for a GPU gets the host's by `docker run --gpus=all`." in text
+
+
 def test_an_image_is_named_by_its_label_and_chosen_by_its_name(render: Render) -> None:
     project = render(strategy="extras", backends=["cpu", "rocm7.2"], containers=["docker"])
     assert "holds the ROCm 7.2 build; for another one say `--build-arg PYTORCH=cpu`." in section(
@@ -152,11 +163,11 @@ def test_a_login_is_asked_for_where_the_answers_say_so(render: Render, strategy:
     [
         ({"backend": "cu126"},
          "| CUDA 12.6 | NVIDIA 525.60.13 or newer (Windows: 528.33) "
-         "| compute capability 5.0 to 9.0 |"),
+         "| compute capability 5.0 to 9.x (aarch64: from 8.0) |"),
         ({"backend": "cu126", "platforms": ["windows-amd64"]},
-         "| CUDA 12.6 | NVIDIA 528.33 or newer | compute capability 5.0 to 9.0 |"),
+         "| CUDA 12.6 | NVIDIA 528.33 or newer | compute capability 5.0 to 9.x |"),
         ({"backend": "cu126", "platforms": ["linux-aarch64"]},
-         "| CUDA 12.6 | NVIDIA 525.60.13 or newer | compute capability 8.0 to 9.0 |"),
+         "| CUDA 12.6 | NVIDIA 525.60.13 or newer | compute capability 8.0 to 9.x |"),
         ({"backend": "xpu"},
          "| Intel GPU (XPU) | Intel's GPU driver | Intel Arc, Data Center GPU Max |"),
     ],

@@ -40,7 +40,7 @@ def template(tmp_path: Path) -> Path:
 
 
 def release(template: Path) -> None:
-    file = template / "template" / ".gitignore"
+    file = template / "template" / ".gitignore.jinja"
     file.write_text(file.read_text("utf-8").replace("# Secrets\n", "# Passwords\n"), "utf-8")
     committed(template, "Next")
     git(template, "tag", "v1.1.0")

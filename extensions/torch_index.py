@@ -50,7 +50,8 @@ answers, automation, conflicts, destination, diagnosis = map(
     _module, ("answers", "automation", "conflicts", "destination", "diagnosis")
 )
 machine, names, planner = map(_module, ("machine", "names", "planner"))
-policy, questions, refusals, tables = map(_module, ("policy", "questions", "refusals", "tables"))
+policy, questions, refusals = map(_module, ("policy", "questions", "refusals"))
+stopped, tables = map(_module, ("stopped", "tables"))
 
 
 class _Text:
@@ -162,6 +163,7 @@ class TorchIndex(Extension):
             folder = Path(str(conf["dst_path"])).resolve()
             if reason := destination.refusal(folder):
                 raise UserMessageError(f"{reason}.")
+            stopped.undo_when_stopped()
         given = {**conf["user_defaults"], **conf["data"]}
         if key not in context:
             # A default from a person's settings, which no earlier answer overrides.

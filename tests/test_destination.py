@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,12 +21,16 @@ from tests.project import copied
 COPIER = Path(sys.executable).with_name("copier")
 
 
-def copy(template: Path, folder: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
+def copy(template: Path, folder: Path, *options: str, **more: Any) -> subprocess.Popen[str]:
     command = [COPIER, "copy", "--trust", "--defaults", *options, template, folder]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, **environment},
-    )  # fmt: skip
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more
+    )
+
+
+def heed_interrupts() -> None:
+    """A shell's background job, in which tests may run, ignores them, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def refused(template: Path, folder: Path) -> str:
@@ -98,6 +103,26 @@ def test_a_render_that_fails_leaves_no_new_folder(template: Path, tmp_path: Path
     process.communicate()
     assert process.returncode
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no such signals to one process")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_copy_that_is_stopped_leaves_no_new_folder(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    endless = tagged_template(tmp_path / "template")
+    loops = "{% for i in range(99999) %}" * 3 + "{% endfor %}" * 3
+    (endless / "template" / "zzz.jinja").write_text(loops, "utf-8")
+    committed(endless, "Never end")
+    folder = tmp_path / "new"
+    with copy(endless, folder, "--vcs-ref", "HEAD", preexec_fn=heed_interrupts) as process:
+        while process.poll() is None and not folder.exists():
+            time.sleep(0.001)
+        process.send_signal(number)
+        _, said = process.communicate()
+    assert process.returncode == 1
+    assert said.endswith("Stopped; a folder that was begun is gone again.\n"), said
+    assert not folder.exists()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")

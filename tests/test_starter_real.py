@@ -188,6 +188,34 @@ def test_a_project_passes_its_own_checks(
     assert done.stdout.count("Passed") == len(work.checks) - 2, done.stdout
 
 
+THREADS = """
+import sys
+from pathlib import Path
+from my_project.training.__main__ import main
+
+code = main()
+threads = [file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm")]
+sys.exit(code or "gloo" in " ".join(threads))
+"""
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads have names on Linux")
+def test_no_thread_outlives_its_process_group(
+    render: Render, real_index: PyTorchIndex, real_environment: dict[str, str]
+) -> None:
+    """One that does may want Python's lock while Python goes, and that aborts the process."""
+    answers = {**FIXED, "strategy": "index", "backend": "cpu", "example": "training"}
+    project = render(**answers)
+    project.redirect(real_index.url)
+    project.environment = {**real_environment, "OMP_NUM_THREADS": "1"}
+    project.uv("sync")
+    (project.path / "threads.py").write_text(THREADS, "utf-8")
+    launcher = ["torchrun", "--standalone", "--nproc-per-node=2", "--local-addr=127.0.0.1"]
+    settings = ["--steps", "3", "--accumulate", "2", "--device", "cpu"]
+    project.uv("run", "--no-sync", *launcher, "threads.py", *settings)
+
+
 def credentials(project: Project) -> dict[str, str]:
     """Something for each variable that a login needs: the index on loopback lets everybody in."""
     return dict.fromkeys(re.findall(r"`(UV_INDEX_\w+)`", project.text("README.md")), "ada")

@@ -1,5 +1,6 @@
 """Train: with `python -m` in one process, with `torchrun -m` in several."""
 
+import importlib
 import os
 import signal
 import sys
@@ -54,6 +55,9 @@ def main() -> int:
         if distributed:
             if device.index is not None:
                 torch.get_device_module(device).set_device(device)
+            # DDP imports it, and it keeps the group that is there by then: the threads
+            # of that would outlive destroy_process_group(), and may abort the exit.
+            importlib.import_module("torch.distributed.nn")
             dist.init_process_group(distributed_backend(device))
         complete = train(config, device, lambda: stop.requested)
     except SettingsError as error:

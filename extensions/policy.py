@@ -10,10 +10,35 @@ from typing import Any
 
 import yaml
 
-from .answers import KEYS, LISTS
+from .answers import (
+    AUTHENTICATE,
+    CI,
+    CONTAINERS,
+    EXAMPLES,
+    KEYS,
+    LICENSES,
+    LISTS,
+    STRATEGIES,
+    TEMPLATE_UPDATES,
+    TYPE_CHECKERS,
+)
+from .backends import AUTO
+from .platforms import PLATFORMS
 from .refusals import nearest_backend
 from .tables import Tables
 
+_FIXED: Mapping[str, Collection[str]] = {
+    "license": LICENSES,
+    "strategy": STRATEGIES,
+    "platforms": PLATFORMS,
+    "example": EXAMPLES,
+    "ci": CI,
+    "containers": CONTAINERS,
+    "type_checker": TYPE_CHECKERS,
+    "authenticate": AUTHENTICATE,
+    "template_updates": TEMPLATE_UPDATES,
+}
+_URLS = ("index_url", "pypi_url")
 _BACKENDS = ("backend", "linux_backend", "windows_backend", "backends", "default_backend")
 
 
@@ -54,22 +79,45 @@ class Policy:
     def restrict(self, tables: Tables) -> Tables:
         """The tables without the lines and backends that are outside the policy.
 
-        Raises ValueError, with a reason for people, if it leaves nothing to answer.
+        `cpu` stays: CI, macOS and platforms without wheels of a backend get it whatever is
+        answered. Raises ValueError, with a reason for people, for a rule without effect.
         """
-        for key, known in (("torch_version", set(tables.lines)), ("backends", tables.backends())):
-            rule = self.rule(key)
-            if rule and not known.intersection(rule.allow):
-                given = ", ".join(rule.allow)
-                raise ValueError(f"{key}: there is none of {given}. Nearest: {max(known)}")
+        self._check(tables)
         lines = {
             name: replace(
                 line,
-                indexes={b: on for b, on in line.indexes.items() if self.allows("backends", [b])},
+                indexes={
+                    backend: on
+                    for backend, on in line.indexes.items()
+                    if backend == "cpu" or self.allows("backends", backend)
+                },
             )
             for name, line in tables.lines.items()
             if self.allows("torch_version", name)
+            and any(self.allows("backends", backend) for backend in line.indexes)
         }
+        if not lines:
+            raise ValueError("torch_version and backends: no line that is allowed has them")
         return replace(tables, lines=lines, policy=self)
+
+    def _check(self, tables: Tables) -> None:
+        # An upstream that drops a line or a backend must not break the policies that name it.
+        every = tables.lines.values()
+        passing = {
+            "torch_version": set(tables.lines),
+            "backends": tables.backends() | {AUTO},
+            "python_version": {python for line in every for python in line.pythons},
+            "packages": {name for line in every for name in line.companions},
+        }
+        for key, rule in self.rules.items():
+            known = passing.get(key, _FIXED.get(key))
+            if known is None or not rule.allow:
+                continue
+            unknown = [value for value in rule.allow if value not in known]
+            if len(unknown) == len(rule.allow) or (unknown and key in _FIXED):
+                (nearest,) = difflib.get_close_matches(unknown[0], sorted(known), 1, 0)
+                given = ", ".join(unknown)
+                raise ValueError(f"{key}: there is none of {given}. Nearest: {nearest}")
 
     def _outside(self, key: str, value: Any) -> list[str]:
         rule = self.rule(key)
@@ -77,7 +125,11 @@ class Policy:
             return []
         values = value if isinstance(value, (list, tuple)) else [value]
         if key == "user_email":
-            return [v for v in values if v and not v.endswith(rule.allow)]
+            domains = tuple(domain.lower() for domain in rule.allow)
+            return [v for v in values if v and not v.lower().endswith(domains)]
+        if key in _URLS:
+            urls = {url.rstrip("/") for url in rule.allow}
+            return [v for v in values if v.rstrip("/") not in urls]
         return [v for v in values if v not in rule.allow]
 
 

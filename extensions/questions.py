@@ -47,7 +47,8 @@ def _choices(key: str, tables: Tables, known: Known) -> dict[str, str]:
         case "license":
             return {text: name for name, text in LICENSES.items()}
         case "strategy":
-            return {f"{name}: {text}": name for name, text in STRATEGIES.items()}
+            fit = [n for n in STRATEGIES if why_not(key, tables, {**known, key: n}) is None]
+            return {f"{name}: {STRATEGIES[name]}": name for name in fit}
         case "torch_version":
             return {_line_label(other): name for name, other in tables.lines.items()}
         case "python_version":
@@ -175,6 +176,8 @@ def _candidates(
             yield from reversed(line.pythons)
         case "strategy":
             yield _strategy(known)
+            if "backends" not in known:
+                yield "index"
         case "backend":
             yield from fitting_backends(tables, line, machine())
             yield "cpu"

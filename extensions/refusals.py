@@ -125,6 +125,40 @@ def _python_version(tables: Tables, key: str, known: Known) -> str | None:
     )
 
 
+def _strategy(tables: Tables, key: str, known: Known) -> str | None:
+    value, line = known[key], _line(tables, known)
+    if value not in STRATEGIES:
+        return _unknown(value, "strategy", STRATEGIES)
+    if tables.policy is None or line is None:
+        return None
+    if value == "pypi":
+        rule = tables.policy.rule("platforms")
+        return _pypi_outside(
+            tables, line, known.get("platforms", rule.allow if rule else PLATFORMS)
+        )
+    allowed = [b for b in line.backends() if tables.policy.allows("backends", b)]
+    if value in ("extras", "groups") and len(allowed) < 2:
+        return (
+            f"the strategy {value} chooses between two or more backends, and of torch {line.name} "
+            f"the organization's policy allows {_listing(allowed)} alone. Nearest: index"
+        )
+    return None
+
+
+def _pypi_outside(tables: Tables, line: Line, chosen: Iterable[str]) -> str | None:
+    """Why the builds that PyPI has are outside the organization's policy."""
+    for platform in chosen:
+        build = line.pypi.get(platform, "cpu")
+        reason = tables.policy and build != "cpu" and tables.policy.why_not("backends", build)
+        if reason:
+            why, _, nearest = reason.partition(". Nearest: ")
+            return (
+                f"PyPI's torch {line.name} for {PLATFORMS[platform].label} is {build}, and {why}. "
+                f"Nearest: the strategy index with {nearest}"
+            )
+    return None
+
+
 def _no_backend(tables: Tables, line: Line, backend: str) -> str | None:
     """Why a line does not offer a backend."""
     if backend in line.indexes:
@@ -198,7 +232,7 @@ def _backends(tables: Tables, key: str, known: Known) -> str | None:
             return reason
     if len(chosen) < 2:
         given = _listing(chosen) or "none"
-        other = "cpu" if "cpu" not in chosen else line.backends("cuda")[-1]
+        other = "cpu" if "cpu" not in chosen else (line.backends("cuda") or line.backends())[-1]
         instead = f", or the strategy index with {chosen[0]} alone" if chosen else ""
         both = _listing(dict.fromkeys([*chosen, other, *([] if chosen else ["cpu"])]))
         return (
@@ -271,7 +305,7 @@ def _platforms(tables: Tables, key: str, known: Known) -> str | None:
             "Nearest: the strategy pypi, or another platform beside it"
         )
     if strategy == "pypi":
-        return _pypi_companions(line, chosen, known)
+        return _pypi_companions(line, chosen, known) or _pypi_outside(tables, line, chosen)
     for backend, wanted in targets(known).items():
         served = line.indexes.get(backend, {})
         if not set(wanted) & set(served) and not (backend == "cpu" and MACOS in chosen):
@@ -360,7 +394,7 @@ _CHECKS: dict[str, Check] = {
     "license": _one_of("license", LICENSES),
     "torch_version": _torch_version,
     "python_version": _python_version,
-    "strategy": _one_of("strategy", STRATEGIES),
+    "strategy": _strategy,
     "backend": _backend,
     "linux_backend": _backend,
     "windows_backend": _windows_backend,

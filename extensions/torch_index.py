@@ -203,9 +203,15 @@ class TorchIndex(Extension):
         if value is None:
             folder = Path(str(context["_copier_conf"]["dst_path"])).resolve().name
             value = questions.default(key, self.offered, known, folder, lambda: self.machine)
+            self._hold_to_policy(key, {**known, key: value})
         if reason:
             self._say(f"{key}: {reason}. Taken: {value}.")
         return json.dumps(value) if isinstance(value, list) else value
+
+    def _hold_to_policy(self, key: str, known: Any) -> None:
+        """Raises UserMessageError if nothing that a rule allows fits the earlier answers."""
+        if self.offered.policy.rule(key) and (reason := refusals.why_not(key, self.offered, known)):
+            raise UserMessageError(f"{key}: nothing fits that policy.yml allows. {reason}.")
 
     def _say(self, message: str) -> None:
         """Tell once what became of a recorded answer that an update makes impossible.

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
+from copier import run_update
 from copier.errors import UserMessageError
 
-from extensions.policy import Policy, load
+from extensions.policy import load
 from extensions.questions import choices
 from tests.cells import TABLES
 from tests.checks import check_everything
@@ -43,8 +44,9 @@ def render(fork: Path, folder: Path | None = None, **answers: Any) -> Project:
     return copied(fork, folder or fork.parent / "project", answers)
 
 
-def test_the_policy_of_this_template_is_empty() -> None:
-    assert load(ROOT / "policy.yml") == Policy()
+def test_the_policy_of_this_repository_holds() -> None:
+    """It is empty upstream, and filled in a fork, which runs these tests too."""
+    assert load(ROOT / "policy.yml").restrict(TABLES).lines
 
 
 def test_the_defaults_are_inside_the_policy(fork: Path) -> None:
@@ -105,6 +107,80 @@ def test_only_what_is_allowed_is_offered(fork: Path) -> None:
     assert list(choices("torch_version", offered, {}).values()) == ["2.13", "2.12"]
 
 
+def with_policy(fork: Path, text: str, **answers: Any) -> Project:
+    (fork / "policy.yml").write_text(text, encoding="utf-8")
+    return render(fork, **answers)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("backends: {allow: [cpu]}", {"strategy": "index", "backend": "cpu"}),
+        ("backends: {allow: [cu118]}",
+         {"strategy": "index", "backend": "cu118", "torch_version": "2.7"}),
+        ("backends: {allow: [rocm7.2, rocm7.1]}",
+         {"strategy": "groups", "backends": ["rocm7.1", "rocm7.2"], "torch_version": "2.13"}),
+        ("{strategy: {allow: [index]}, backends: {allow: [cu126]}}", {"backend": "cu126"}),
+        ("{strategy: {allow: [markers]}, backends: {allow: [cu126]}}",
+         {"linux_backend": "cu126", "windows_backend": "cu126"}),
+        ("{strategy: {allow: [pypi]}, backends: {allow: [cpu]}, platforms: {allow: [macos-arm64]}}",
+         {"strategy": "pypi"}),
+        ("torch_version: {allow: ['1.13', '2.9']}", {"torch_version": "2.9"}),
+        ("index_url: {allow: ['https://mirror.example.org/whl/']}",
+         {"index_url": "https://mirror.example.org/whl/"}),
+        ("packages: {allow: []}", {"packages": []}),
+    ],
+)  # fmt: skip
+def test_the_defaults_fit_a_policy_of_few_rules(
+    fork: Path, text: str, expected: dict[str, Any]
+) -> None:
+    project = with_policy(fork, text)
+    assert {key: project.answers[key] for key in expected} == expected
+    check_everything(project)
+
+
+def test_what_is_written_otherwise_is_the_same(fork: Path) -> None:
+    text = "{index_url: {allow: ['https://m.example.org/whl']}, user_email: {allow: ['@acme.org']}}"
+    with_policy(fork, text, index_url="https://m.example.org/whl/", user_email="Ada@ACME.org")
+
+
+@pytest.mark.parametrize(
+    ("text", "answers", "message"),
+    [
+        ("backends: {allow: [cpu, cu126], because: our drivers are old}",
+         {"strategy": "pypi", "torch_version": "2.14"},
+         "strategy: PyPI's torch 2.14 for Linux x86-64 is cu130, and cu130 is outside the "
+         "organization's policy: our drivers are old. Nearest: the strategy index with cu126."),
+        ("backends: {allow: [cpu]}", {"strategy": "groups", "torch_version": "2.14"},
+         "of torch 2.14 the organization's policy allows cpu alone. Nearest: index."),
+        ("template_updates: {allow: [workflow]}", {"ci": "gitlab"},
+         "template_updates: nothing fits that policy.yml allows."),
+        ("{torch_version: {allow: ['2.9']}, python_version: {allow: ['3.15']}}", {},
+         "python_version: nothing fits that policy.yml allows."),
+    ],
+)  # fmt: skip
+def test_what_no_rule_leaves_room_for_is_refused(
+    fork: Path, text: str, answers: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserMessageError) as refused:
+        with_policy(fork, text, **answers)
+    assert message in refused.value.message
+    assert not (fork.parent / "project").exists()
+
+
+def test_an_update_leaves_a_strategy_that_a_policy_excludes(fork: Path, tmp_path: Path) -> None:
+    for name in ("policy.yml", ".git"):
+        (fork / name).unlink(missing_ok=True)
+    git(committed(fork), "tag", "v1.0.0")
+    project = copied(fork, tmp_path / "project", {"strategy": "pypi"})
+    committed(project.path)
+    (fork / "policy.yml").write_text("backends: {allow: [cpu, cu126]}", encoding="utf-8")
+    git(committed(fork, "Our policy"), "tag", "v1.0.0.post1")
+    run_update(project.path, defaults=True, overwrite=True, unsafe=True, quiet=True)
+    assert project.answers["strategy"] == "groups"
+    assert project.answers["backends"] == ["cpu", "cu126"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -118,6 +194,11 @@ def test_only_what_is_allowed_is_offered(fork: Path) -> None:
         ("strategy: {allow: []}", "strategy: `allow` is empty"),
         ("torch_version: {allow: ['1.13']}", "torch_version: there is none of 1.13"),
         ("backends: {allow: [tpu]}", "backends: there is none of tpu"),
+        ("license: {allow: [MIT, GPL-3.0]}", "license: there is none of GPL-3.0. Nearest: "),
+        ("platforms: {allow: [linux-x86_64, solaris]}", "platforms: there is none of solaris"),
+        ("python_version: {allow: ['2.7']}", "python_version: there is none of 2.7"),
+        ("{torch_version: {allow: ['2.14']}, backends: {allow: [cu118]}}",
+         "torch_version and backends: no line that is allowed has them."),
     ],
 )  # fmt: skip
 def test_a_policy_that_cannot_hold_says_what_is_wrong(fork: Path, text: str, message: str) -> None:

@@ -194,8 +194,8 @@ class Plan:
     python_version: str
     packages: Mapping[str, str]
     requirements: tuple[Requirement, ...]
-    others: tuple[Requirement, ...]
-    dev: tuple[Requirement, ...]
+    others: tuple[Requirement | str, ...]
+    dev: tuple[Requirement | str, ...]
     choices: tuple[Choice, ...]
     default: Choice
     sources: Mapping[str, tuple[Source, ...]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from types import MappingProxyType
 from typing import Any
 
 from . import names
@@ -111,9 +112,15 @@ def _is_minor(text: str) -> bool:
 
 
 def default(
-    key: str, tables: Tables, known: Known, folder: str, machine: Callable[[], Machine]
+    key: str,
+    tables: Tables,
+    known: Known,
+    folder: str,
+    machine: Callable[[], Machine],
+    adopted: Known = MappingProxyType({}),
 ) -> Any:
-    """The default of a question; `folder` is the destination's name.
+    """The default of a question; `folder` is the destination's name, and `adopted` what a project
+    that is there already says to the questions.
 
     Answers that were given in advance to later questions count too: with `backend` given, the
     default of `torch_version` is the newest line that has it.
@@ -122,6 +129,8 @@ def default(
     # A question before the strategy's looks ahead under the strategy that will be the default.
     ahead = {"strategy": _strategy(known), **known}
     candidates = list(_candidates(key, tables, known, folder, machine))
+    if key in adopted:
+        candidates.insert(0, adopted[key])
     rule = tables.policy.rule(key) if tables.policy else None
     allowed: list[Any] = list(rule.allow) if rule else []
     for pool in (candidates, [allowed] if key in LISTS else allowed):

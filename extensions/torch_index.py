@@ -46,9 +46,8 @@ def _module(name: str) -> ModuleType:
     return import_module(f"{_package(_FOLDER)}.{name}")
 
 
-answers, automation, conflicts, destination, diagnosis = map(
-    _module, ("answers", "automation", "conflicts", "destination", "diagnosis")
-)
+adoption, answers, automation = map(_module, ("adoption", "answers", "automation"))
+conflicts, destination, diagnosis = map(_module, ("conflicts", "destination", "diagnosis"))
 machine, names, planner = map(_module, ("machine", "names", "planner"))
 policy, questions, refusals = map(_module, ("policy", "questions", "refusals"))
 stopped, tables = map(_module, ("stopped", "tables"))
@@ -95,9 +94,9 @@ def _thrifty(environment: Environment) -> Callable[[str], Template | _Text | _Ca
 
 
 class TorchIndex(Extension):
-    """Adds the functions `asks_for`, `automation`, `choices_for`, `conflicts`, `default_for`,
-    `diagnosis`, `recorded`, `refusal_for` and `torch_plan`, and the filters `toml`, `markdown`,
-    `paragraphs` and `python_literal`."""
+    """Adds the functions `adopted`, `asks_for`, `automation`, `choices_for`, `conflicts`,
+    `default_for`, `diagnosis`, `recorded`, `refusal_for` and `torch_plan`, and the filters `toml`,
+    `markdown`, `paragraphs` and `python_literal`."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -107,6 +106,7 @@ class TorchIndex(Extension):
         environment.optimized = False
         environment.from_string = _thrifty(environment)  # type: ignore[method-assign]
         environment.globals.update(
+            adopted=self.adopted,
             asks_for=self.asks_for,
             automation=self.automation,
             conflicts=self.conflicts,
@@ -127,6 +127,10 @@ class TorchIndex(Extension):
     @cached_property
     def said(self) -> set[str]:
         return set()
+
+    @cached_property
+    def found(self) -> dict[Path, Any]:
+        return {}
 
     @cached_property
     def plans(self) -> dict[Any, Any]:
@@ -202,11 +206,31 @@ class TorchIndex(Extension):
         value = questions.successor(key, self.offered, known, previous) if reason else previous
         if value is None:
             folder = Path(str(context["_copier_conf"]["dst_path"])).resolve().name
-            value = questions.default(key, self.offered, known, folder, lambda: self.machine)
+            value = questions.default(
+                key,
+                self.offered,
+                known,
+                folder,
+                lambda: self.machine,
+                self.adopted(context).answers,
+            )
             self._hold_to_policy(key, {**known, key: value})
         if reason:
             self._say(f"{key}: {reason}. Taken: {value}.")
         return json.dumps(value) if isinstance(value, list) else value
+
+    @pass_context
+    def adopted(self, context: Context) -> Any:
+        """What stays of a project that is there, and was not rendered from this template.
+
+        It is read once, at the first question, before Copier writes over it. An update, which
+        merges, adopts nothing: the file of answers is there.
+        """
+        folder = Path(str(context["_copier_conf"]["dst_path"])).resolve()
+        if folder not in self.found:
+            rendered = (folder / str(context["_copier_conf"]["answers_file"])).exists()
+            self.found[folder] = adoption.Adopted() if rendered else adoption.adopt(folder)
+        return self.found[folder]
 
     def _hold_to_policy(self, key: str, known: Any) -> None:
         """Raises UserMessageError if nothing that a rule allows fits the earlier answers."""
@@ -238,7 +262,8 @@ class TorchIndex(Extension):
         """The plan for the answers: made once, though most files ask for it."""
         complete = answers.Answers.complete(answers.read(context))
         if complete not in self.plans:
-            self.plans[complete] = planner.make_plan(self.tables, complete)
+            plan = planner.make_plan(self.tables, complete)
+            self.plans[complete] = adoption.around(plan, self.adopted(context))
         return self.plans[complete]
 
     @pass_context

@@ -6,11 +6,16 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import Any
+
+import pytest
+from copier import run_update
 
 from tests.conftest import ROOT, THIS_PYTHON
-from tests.git import committed, git
-from tests.project import UV, Project
+from tests.git import committed, git, tagged_template
+from tests.project import Project, copied
 
 COPIER = Path(sys.executable).with_name("copier")
 
@@ -22,39 +27,126 @@ def steps() -> list[list[str]]:
     return [shlex.split(line, comments=True) for line in block[1].splitlines()]
 
 
-def test_an_existing_project_keeps_its_packages_files_and_history(
-    template: Path, tmp_path: Path
-) -> None:
+OWN_TABLES = """
+[project.scripts]
+think = "deep_thought:main"
+
+# Ours since 2019.
+[tool.ruff]
+line-length = 120
+
+[tool.ruff.lint]
+select = ["ALL"]
+
+[[tool.other.list]]
+text = '''
+[no.table]
+'''
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """What an owner has after a while, without a template."""
     project = Project(tmp_path / "deep-thought")
     project.path.mkdir()
-    project.uv("init", "--python", THIS_PYTHON)
-    project.uv("add", "--frozen", "torch>=2.13", "einops>=0.8", "httpx")
-    own = project.path / "src" / "deep_thought" / "__init__.py"
-    own.write_text('"""Mine."""\n', "utf-8")
+    project.uv("init", "--lib", "--python", THIS_PYTHON, "--description", "It thinks.")
+    project.uv("add", "--frozen", "torch>=2.13", "einops>=0.8", "httpx", "numpy>=2")
+    project.uv("add", "--frozen", "--dev", "ipython>=9", "pytest>=9")
+    project.uv("add", "--frozen", "--optional", "viz", "plotly>=6")
+    project.uv("add", "--frozen", "--group", "docs", "mkdocs>=1.6; sys_platform != 'win32'")
+    file = project.path / "pyproject.toml"
+    text = file.read_text("utf-8").replace('version = "0.1.0"', 'version = "3.4.1"')
+    file.write_text(text + OWN_TABLES, "utf-8")
+    (project.path / "src" / "deep_thought" / "__init__.py").write_text('"""Mine."""\n', "utf-8")
     (project.path / "README.md").write_text("# Mine\n", "utf-8")
+    (project.path / ".gitignore").write_text("/secret/\n", "utf-8")
     committed(project.path)
+    return project
 
+
+def adopt(project: Project, template: Path, *answers: str) -> dict[str, Any]:
+    """Take the steps; the new pyproject.toml."""
     for program, *arguments in steps():
         words = [str(template) if a.startswith("gh:") else a for a in arguments]
         if program == "copier":
-            answers = ["--defaults", "--quiet", "--data", f"python_version={THIS_PYTHON}"]
-            command = [str(COPIER), words[0], *answers, *words[1:]]
-        elif program == "uv":
-            command = [UV, words[0], "--frozen", *words[1:]]
-        else:
-            command = [program, "--no-pager", *words]
-        subprocess.run(command, cwd=project.path, check=True, capture_output=True)
+            data = [word for answer in answers for word in ("--data", answer)]
+            words = [words[0], "--defaults", "--quiet", *data, *words[1:]]
+        command = {"copier": [COPIER], "git": ["git", "--no-pager"]}[program]
+        subprocess.run([*command, *words], cwd=project.path, check=True, capture_output=True)
+    return tomllib.loads(project.text("pyproject.toml"))
 
-    text = project.text("pyproject.toml")
-    for package in ("einops>=0.8", "httpx", "torch>=2.14"):
-        assert f'    "{package}' in text
-    assert project.answers["project_name"] == "deep-thought"
-    assert own.read_text("utf-8") == '"""Mine."""\n'
+
+ANSWERS = (
+    ("strategy=groups",),
+    ("strategy=extras",),
+    ("strategy=pypi",),
+    ("strategy=index", "backend=cpu"),
+    ("strategy=pip", "backend=cpu"),
+)
+
+
+@pytest.mark.parametrize("answers", ANSWERS)
+def test_an_existing_project_keeps_its_packages_files_and_history(
+    template: Path, project: Project, answers: tuple[str, ...]
+) -> None:
+    found = adopt(project, template, *answers)
+    about = found["project"]
+    assert (about["name"], about["version"]) == ("deep-thought", "3.4.1")
+    assert about["description"] == "It thinks."
+    assert about["requires-python"].startswith(f">={THIS_PYTHON},")
+    assert {"einops>=0.8", "httpx", "numpy>=2"} <= set(about["dependencies"])
+    extras, groups = about["optional-dependencies"], found["dependency-groups"]
+    dev = extras["dev"] if "strategy=pip" in answers else groups["dev"]
+    assert {"ipython>=9", "pytest>=9", "ruff>=0.14"} <= set(dev)
+    assert not {"numpy>=1.26", "pytest>=8.4"} & {*about["dependencies"], *dev}
+    assert extras["viz"] == ["plotly>=6"]
+    assert groups["docs"] == ["mkdocs>=1.6 ; sys_platform != 'win32'"]
+    assert about["scripts"] == {"think": "deep_thought:main"}
+    assert "# Ours since 2019.\n[tool.ruff]\nline-length = 120\n" in project.text("pyproject.toml")
+    assert found["tool"]["ruff"]["lint"]["select"] != ["ALL"]
+    assert found["tool"]["other"] == {"list": [{"text": "[no.table]\n"}]}
+    assert "\n\n\n" not in project.text("pyproject.toml")
+    assert project.text("src/deep_thought/__init__.py") == '"""Mine."""\n'
     assert project.text("README.md") == "# Mine\n"
-    assert (project.path / "scripts" / "smoke_test.py").exists()
+    assert project.text(".gitignore") == "/secret/\n"
     git(project.path, "add", "--all")
     git(project.path, "commit", "--quiet", "--message", "Adopt the template")
-    log = subprocess.run(
-        ["git", "log", "--format=%s"], cwd=project.path, capture_output=True, text=True, check=True
+    assert git(project.path, "log", "--format=%s").splitlines() == ["Adopt the template", "Start"]
+
+
+def test_an_update_keeps_what_was_adopted(tmp_path: Path, project: Project) -> None:
+    template = tagged_template(tmp_path / "template")
+    adopt(project, template, "torch_version=2.13")
+    git(project.path, "add", "--all")
+    git(project.path, "commit", "--quiet", "--message", "Adopt the template")
+    before = tomllib.loads(project.text("pyproject.toml"))
+    run_update(
+        project.path,
+        {"torch_version": "2.14"},
+        defaults=True,
+        overwrite=True,
+        unsafe=True,
+        quiet=True,
     )
-    assert log.stdout.splitlines() == ["Adopt the template", "Start"]
+    after = tomllib.loads(project.text("pyproject.toml"))
+    assert after["tool"]["uv"]["constraint-dependencies"][0].startswith("torch>=2.14")
+    assert after["project"]["dependencies"] == before["project"]["dependencies"]
+    assert after["dependency-groups"]["docs"] == before["dependency-groups"]["docs"]
+    assert after["tool"]["ruff"] == before["tool"]["ruff"]
+
+
+def test_a_copy_over_a_rendered_project_adopts_nothing(template: Path, tmp_path: Path) -> None:
+    """Else a second copy would take the lines of another answer for the owner's."""
+    again = copied(template, tmp_path / "project", {"example": "training"})
+    copied(template, again.path, {"example": "none"}, overwrite=True)
+    assert "tqdm" not in again.text("pyproject.toml")
+
+
+@pytest.mark.parametrize("text", ["", "no toml", "[project]\nname = 1\n", "[tool.poetry]\n"])
+def test_what_says_nothing_is_no_obstacle(template: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "pyproject.toml").write_text(text, "utf-8")
+    found = copied(template, tmp_path / "project", {}, overwrite=True)
+    assert found.answers["project_name"] == "project"
+    tomllib.loads(found.text("pyproject.toml"))

@@ -8,26 +8,43 @@ from pathlib import Path
 
 # Copier's labels for `git merge-file`.
 MARKER = b"<<<<<<< before updating"
-PRUNED = frozenset({"__pycache__", "build", "dist", "node_modules", "runs"})
+PRUNED = frozenset({"__pycache__", "node_modules"})
+# At the top alone: a package may have such a name.
+PRUNED_AT_THE_TOP = frozenset({"build", "dist", "runs"})
 HIDDEN = frozenset({".devcontainer", ".github", ".vscode"})
 LARGEST = 1_000_000
 
 
 def conflicts(folder: Path) -> dict[str, int]:
-    """The number of conflicts in each file that has one, by its path in the project."""
+    """The number of conflicts in each file that has one, by its path in the project.
+
+    With `copier update --conflict rej` that file is beside the one that it is about.
+    """
     found = {}
     for file in _files(folder):
-        if count := sum(line.rstrip() == MARKER for line in file.read_bytes().splitlines()):
+        lines = file.read_bytes().splitlines()
+        rejected = file.suffix == ".rej"
+        if count := sum(_begins_conflict(line, rejected) for line in lines):
             found[file.relative_to(folder).as_posix()] = count
     return found
 
 
+def files(folder: Path) -> frozenset[str]:
+    """The files of a project that an update may touch, by their paths in it."""
+    return frozenset(file.relative_to(folder).as_posix() for file in _files(folder))
+
+
+def _begins_conflict(line: bytes, rejected: bool) -> bool:
+    return line.startswith(b"@@ ") if rejected else line.rstrip() == MARKER
+
+
 def _files(folder: Path) -> Iterator[Path]:
     for top, folders, names in os.walk(folder):
+        pruned = PRUNED | PRUNED_AT_THE_TOP if Path(top) == folder else PRUNED
         folders[:] = sorted(
             name
             for name in folders
-            if name in HIDDEN or not (name.startswith(".") or name in PRUNED)
+            if name in HIDDEN or not (name.startswith(".") or name in pruned)
         )
         for name in sorted(names):
             file = Path(top, name)

@@ -46,11 +46,18 @@ def _module(name: str) -> ModuleType:
     return import_module(f"{_package(_FOLDER)}.{name}")
 
 
+# A template in a plain folder is not ours to write to.
+_writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
 adoption, answers, automation = map(_module, ("adoption", "answers", "automation"))
 conflicts, destination, diagnosis = map(_module, ("conflicts", "destination", "diagnosis"))
 machine, names, planner = map(_module, ("machine", "names", "planner"))
 policy, questions, refusals = map(_module, ("policy", "questions", "refusals"))
 stopped, tables = map(_module, ("stopped", "tables"))
+sys.dont_write_bytecode = _writes
+
+
+def _is_rendered(folder: Path, conf: Any) -> bool:
+    return (folder / str(conf["answers_file"])).exists()
 
 
 class _Text:
@@ -95,8 +102,8 @@ def _thrifty(environment: Environment) -> Callable[[str], Template | _Text | _Ca
 
 class TorchIndex(Extension):
     """Adds the functions `adopted`, `asks_for`, `automation`, `choices_for`, `conflicts`,
-    `default_for`, `diagnosis`, `recorded`, `refusal_for` and `torch_plan`, and the filters `toml`,
-    `markdown`, `paragraphs` and `python_literal`."""
+    `default_for`, `diagnosis`, `gone`, `recorded`, `refusal_for`, `remember_files` and
+    `torch_plan`, and the filters `toml`, `markdown`, `paragraphs` and `python_literal`."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -113,7 +120,9 @@ class TorchIndex(Extension):
             choices_for=self.choices_for,
             default_for=self.default_for,
             diagnosis=self.diagnosis,
+            gone=self.gone,
             recorded=names.recorded,
+            remember_files=self.remember_files,
             refusal_for=self.refusal_for,
             torch_plan=self.torch_plan,
         )
@@ -127,6 +136,10 @@ class TorchIndex(Extension):
     @cached_property
     def said(self) -> set[str]:
         return set()
+
+    @cached_property
+    def before(self) -> frozenset[str]:
+        return frozenset()
 
     @cached_property
     def found(self) -> dict[Path, Any]:
@@ -162,9 +175,8 @@ class TorchIndex(Extension):
         """
         known = answers.read(context)
         asked = answers.asked(key, known)
-        conf = context["_copier_conf"]
+        folder, conf = self._place(context)
         if key == answers.KEYS[0]:
-            folder = Path(str(conf["dst_path"])).resolve()
             if reason := destination.refusal(folder):
                 raise UserMessageError(f"{reason}.")
             stopped.undo_when_stopped()
@@ -205,18 +217,20 @@ class TorchIndex(Extension):
         )
         value = questions.successor(key, self.offered, known, previous) if reason else previous
         if value is None:
-            folder = Path(str(context["_copier_conf"]["dst_path"])).resolve().name
             value = questions.default(
                 key,
                 self.offered,
                 known,
-                folder,
+                self._place(context)[0].name,
                 lambda: self.machine,
                 self.adopted(context).answers,
             )
             self._hold_to_policy(key, {**known, key: value})
+            if key == "authenticate" and value == "auto" and _is_rendered(*self._place(context)):
+                self._say("authenticate: so far CI had a login for the mirror. Taken: auto, none.")
         if reason:
-            self._say(f"{key}: {reason}. Taken: {value}.")
+            why = reason.rpartition(". Nearest: ")[0] or reason
+            self._say(f"{key}: {why}. Taken: {value or 'none'}.")
         return json.dumps(value) if isinstance(value, list) else value
 
     @pass_context
@@ -226,11 +240,16 @@ class TorchIndex(Extension):
         It is read once, at the first question, before Copier writes over it. An update, which
         merges, adopts nothing: the file of answers is there.
         """
-        folder = Path(str(context["_copier_conf"]["dst_path"])).resolve()
+        folder, conf = self._place(context)
         if folder not in self.found:
-            rendered = (folder / str(context["_copier_conf"]["answers_file"])).exists()
+            rendered = _is_rendered(folder, conf)
             self.found[folder] = adoption.Adopted() if rendered else adoption.adopt(folder)
         return self.found[folder]
+
+    def _place(self, context: Context) -> tuple[Path, Any]:
+        """The destination, and what Copier was told."""
+        conf = context["_copier_conf"]
+        return Path(str(conf["dst_path"])).resolve(), conf
 
     def _hold_to_policy(self, key: str, known: Any) -> None:
         """Raises UserMessageError if nothing that a rule allows fits the earlier answers."""
@@ -269,7 +288,18 @@ class TorchIndex(Extension):
     @pass_context
     def conflicts(self, context: Context) -> dict[str, int]:
         """The files that an update could not merge, with the number of conflicts in each."""
-        return dict(conflicts.conflicts(Path(str(context["_copier_conf"]["dst_path"])).resolve()))
+        return dict(conflicts.conflicts(self._place(context)[0]))
+
+    @pass_context
+    def remember_files(self, context: Context) -> str:
+        """Note what a project has before an update; nothing to read."""
+        self.before = conflicts.files(self._place(context)[0])
+        return ""
+
+    @pass_context
+    def gone(self, context: Context) -> list[str]:
+        """The files that an update removed, since the answers have no use for them."""
+        return sorted(self.before - conflicts.files(self._place(context)[0]))
 
     @pass_context
     def automation(self, context: Context) -> Any:

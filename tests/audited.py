@@ -44,7 +44,9 @@ def main() -> None:
             what = str(arguments[0] if arguments else "")
         else:
             return
-        if ours():
+        # Python keeps compiled libraries where they are installed, whoever imports them.
+        library = "__pycache__" in what and not what.startswith(str(template))
+        if ours() and not library:
             seen.append((event, what))
 
     from copier import run_copy

@@ -14,11 +14,13 @@ import pytest
 from tests.conftest import ROOT
 
 AUDITED = Path(__file__).with_name("audited.py")
+# What a person who renders does not have set.
+UNSET = {"TORCH_TEMPLATE_MACHINE", "PYTHONDONTWRITEBYTECODE"}
 
 
 def watched(template: Path, tmp_path: Path, **environment: str) -> list[list[str]]:
-    command = [sys.executable, "-B", AUDITED, template, tmp_path / "project"]
-    kept = {k: v for k, v in os.environ.items() if k != "TORCH_TEMPLATE_MACHINE"}
+    command = [sys.executable, AUDITED, template, tmp_path / "project"]
+    kept = {k: v for k, v in os.environ.items() if k not in UNSET}
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env={**kept, **environment}
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from copier import run_copy, run_update
 from copier.errors import UserMessageError
 
-from tests.git import committed, tagged_template
+from tests.git import committed, git, tagged_template
 from tests.project import Project, copied
 
 
@@ -92,6 +93,59 @@ def test_what_cannot_merge_is_a_conflict_in_its_file_and_counted(tagged: Path, c
     assert mine in text and '"torch>=2.14.1,<2.15"' in text and 'select = ["N"' in text
     said = capsys.readouterr().err
     assert "1 conflict to resolve,\nas after a merge, in pyproject.toml. Then:" in said
+
+
+def own_lines(project: Project, name: str) -> None:
+    file = project.path / name
+    file.write_text(file.read_text("utf-8").replace("torch", "my torch"), "utf-8")
+
+
+def test_a_conflict_is_found_in_a_package_of_any_name(tagged: Path, capsys) -> None:
+    answers = {"package_name": "runs", "torch_version": "2.13"}
+    updated(tagged, answers, {}, edit=lambda project: own_lines(project, "src/runs/device.py"))
+    module = tagged / "template" / "src" / "{{ package_name }}" / "device.py"
+    module.write_text(module.read_text("utf-8").replace("torch", "pytorch"), "utf-8")
+    git(committed(tagged, "Next"), "tag", "v1.1.0")
+    project = tagged.parent / "project"
+    committed(project)
+    run_update(project, defaults=True, overwrite=True, unsafe=True)
+    assert "to resolve,\nas after a merge, in src/runs/device.py. Then:" in capsys.readouterr().err
+
+
+def test_rejected_changes_count_too(tagged: Path, capsys) -> None:
+    project = updated(
+        tagged, {"torch_version": "2.13"}, {}, edit=lambda project: own_lines(project, "README.md")
+    )
+    committed(project.path)
+    run_update(
+        project.path, {"torch_version": "2.14"}, defaults=True, overwrite=True, unsafe=True,
+        conflict="rej",
+    )  # fmt: skip
+    assert re.search(r"\d+ conflicts? to resolve,\nas .* README.md.rej", capsys.readouterr().err)
+
+
+def test_a_file_that_the_answers_have_no_use_for_is_named(tagged: Path, capsys) -> None:
+    """What its owner wrote in it goes along, and must be looked for in git."""
+    answers = {"containers": ["docker"], "strategy": "groups"}
+    updated(tagged, answers, {"containers": [], "strategy": "pip", "backend": "cpu"}, quiet=False)
+    said = capsys.readouterr().err
+    names = ".dockerignore, .github/workflows/gpu.yml, Dockerfile, scripts/check_lock.py"
+    gone = (
+        f"Gone, as these answers have no use for them: {names}.\nWhat you wrote there is in git.\n"
+    )
+    assert gone in said
+
+
+def test_a_mirror_that_had_a_login_before_it_was_asked_for_is_spoken_of(
+    tagged: Path, capsys
+) -> None:
+    def before(project: Project) -> None:
+        file = project.path / ".copier-answers.yml"
+        file.write_text(file.read_text("utf-8").replace("authenticate: auto\n", ""), "utf-8")
+
+    mirror = {"index_url": "https://mirror.example.org/whl"}
+    updated(tagged, mirror, {}, edit=before)
+    assert capsys.readouterr().err.count("authenticate: so far CI had a login") == 1
 
 
 def test_a_lock_is_neither_rendered_nor_touched(tagged: Path) -> None:

@@ -13,7 +13,7 @@ Files that a project may change as it likes stand in its `pyproject.toml`, as pa
 `[tool.torch-uv-template] own = ["README.md", ".github/*"]`.
 
 A render runs the template's code. That is the template of this checkout, wherever it was cloned
-from; others are named by --trust.
+from; others are named by --trust, as they are recorded: only addresses by https and ssh are alike.
 
 Exit codes: 0 no drift, 1 drift, 2 a project that cannot be compared.
 """
@@ -28,12 +28,14 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
 import tomllib
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,13 @@ import yaml
 from copier import run_copy
 
 ANSWERS = ".copier-answers.yml"
+# Git and curl find more in an address than a person sees (`?`, `#`, `@`, `..`, `%2e`), so these
+# allow a host and folders below it, and nothing else.
+PART = r"(?!\.\.?(?:/|$))[\w.~-]+"
+PATH = rf"{PART}(?:/{PART})*/?"
+HOST = r"\w[\w.-]*"
+URL = re.compile(rf"(https|ssh)://(?:(\w+)@)?({HOST}(?::\d+)?)/({PATH})", re.ASCII)
+SCP = re.compile(rf"(\w+)@({HOST}):({PATH})", re.ASCII)
 
 
 class CannotCompare(Exception):
@@ -77,26 +86,56 @@ def recorded(project: Path) -> dict[str, Any]:
     file = project / ANSWERS
     if not file.exists():
         raise CannotCompare(f"it has no {ANSWERS}")
-    answers: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
-    if not {"_src_path", "_commit"} <= set(answers or {}):
-        raise CannotCompare(f"its {ANSWERS} names no template and version")
-    if not re.fullmatch(r"\w[\w.+-]*", str(answers["_commit"])):
-        raise CannotCompare(f"its {ANSWERS} names no version of the template")
+    restore = "restore the file that Copier wrote"
+    try:
+        answers: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, RecursionError, ValueError, yaml.YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        reason = f"{error.problem}, line {mark.line + 1}" if mark else error
+        raise CannotCompare(f"its {ANSWERS} cannot be read ({reason}); {restore}") from None
+    if not isinstance(answers, dict):
+        raise CannotCompare(f"its {ANSWERS} holds no names with answers; {restore}")
+    if not all(isinstance(answers.get(key), str) for key in ("_src_path", "_commit")):
+        raise CannotCompare(f"its {ANSWERS} names no template and version; {restore}")
+    if not re.fullmatch(r"\w[\w.+-]*", answers["_commit"]):
+        raise CannotCompare(f"its {ANSWERS} names no version of the template; {restore}")
     return answers
 
 
 def own_sources() -> list[str]:
     """This checkout, and where it was cloned from."""
     here = Path(__file__).resolve().parents[1]
-    with contextlib.suppress(CannotCompare):
-        return [str(here), git("remote", "get-url", "origin", cwd=here)]
-    return [str(here)]
+    sources = [str(here)]
+    # The address as it was typed, and what `insteadOf` makes of it.
+    for command in (["config", "remote.origin.url"], ["remote", "get-url", "origin"]):
+        with contextlib.suppress(CannotCompare):
+            sources.append(git(*command, cwd=here))
+    return sources
 
 
-def plain(source: str) -> str:
-    """An address without what may differ for one repository: https or ssh, user, `.git`."""
-    address = re.sub(r"^(\w+://)?([^@/]+@)?", "", source).removesuffix("/").removesuffix(".git")
-    return address if source.startswith("/") else address.replace(":", "/", 1)
+def place(source: str) -> str:
+    """Host and path of a repository, alike by https and ssh; empty for any other source."""
+    if url := URL.fullmatch(source):
+        scheme, user, host, path = url.groups(default="")
+    elif scp := SCP.fullmatch(source):
+        scheme, (user, host, path) = "ssh", scp.groups()
+    else:
+        return ""
+    # Another port is another server, and a path of ssh may be one in the home of its user.
+    service = f"{scheme}:" if ":" in host else ""
+    home = "" if scheme == "https" or user == "git" else f"{user}@"
+    return f"{service}{home}{host}/{path.removesuffix('/').removesuffix('.git')}"
+
+
+def covers(trusted: str, source: str) -> bool:
+    """Whether an address is a trusted one, or below it if that ends with `/`."""
+    known, asked, all_below = place(trusted), place(source), trusted.endswith("/")
+    if source == trusted or (known and asked == known):
+        return True
+    if known and all_below and asked.startswith(f"{known}/"):
+        return True
+    rest = source.removeprefix(trusted)
+    return all_below and rest != source and bool(re.fullmatch(PATH, rest, re.ASCII))
 
 
 class Templates:
@@ -108,22 +147,18 @@ class Templates:
 
     def trusts(self, source: str) -> bool:
         """Whether code from there may run: an address in full, or below one that ends with `/`."""
-        if ".." in source.split("/"):
-            return False
-        below = [prefix for prefix in self.trusted if prefix.endswith("/")]
-        return plain(source) in map(plain, self.trusted) or any(
-            f"{plain(source)}/".startswith(f"{plain(prefix)}/") for prefix in below
-        )
+        return any(covers(trusted, source) for trusted in self.trusted)
 
     def clone(self, source: str) -> Path:
-        if not self.trusts(source):
-            raise CannotCompare(f"its template {source} is not trusted; --trust {source} does that")
         target = self.folder / _slug(source)
         if not target.exists():
-            git("clone", "--quiet", "--bare", source, str(target), cwd=self.folder)
+            git("clone", "--quiet", "--bare", "--", source, str(target), cwd=self.folder)
         return target
 
     def at(self, source: str, version: str) -> Path:
+        if not self.trusts(source):
+            option = f"--trust {shlex.quote(source)}"
+            raise CannotCompare(f"its template {source} is not trusted; {option} does that")
         target = self.folder / f"{_slug(source)}-{_slug(version)}"
         if not target.exists():
             clone = self.clone(source)
@@ -141,7 +176,8 @@ class Templates:
 
 
 def _slug(text: str) -> str:
-    return "".join(c if c.isalnum() else "-" for c in text)
+    """A name for a folder, of which no two texts have the same."""
+    return f"{re.sub('[^a-z0-9]+', '-', text.lower())}-{sha256(text.encode()).hexdigest()[:8]}"
 
 
 def compare(project: Path, templates: Templates) -> Drift:
@@ -149,28 +185,24 @@ def compare(project: Path, templates: Templates) -> Drift:
     try:
         answers = recorded(project)
         source, version = answers["_src_path"], answers["_commit"]
+        template = templates.at(source, version)
         with tempfile.TemporaryDirectory() as folder:
             fresh = Path(folder) / project.name
             given = {k: v for k, v in answers.items() if not k.startswith("_")}
             with contextlib.redirect_stderr(io.StringIO()):
-                run_copy(
-                    str(templates.at(source, version)),
-                    fresh,
-                    given,
-                    defaults=True,
-                    unsafe=True,
-                    quiet=True,
-                )
-            missing, changed = differences(fresh, project)
-            extra = extra_files(templates.at(source, version), given, fresh, project)
+                run_copy(str(template), fresh, given, defaults=True, unsafe=True, quiet=True)
+            missing, changed = differences(fresh, project, template, source)
+            extra = extra_files(template, given, fresh, project)
+        behind = templates.behind(source, version)
     except CannotCompare as problem:
-        return Drift(str(project), problem=str(problem))
+        return Drift(str(project), problem=_line(str(problem)))
     except Exception as error:  # whatever an old template raises concerns one project alone
-        return Drift(str(project), problem=f"{type(error).__name__}: {error}".splitlines()[0])
+        first = f"{type(error).__name__}: {error}".splitlines()[0]
+        return Drift(str(project), problem=_line(first))
     return Drift(
         project=str(project),
         version=version,
-        behind=templates.behind(source, version),
+        behind=behind,
         strategy=str(answers.get("strategy", "")),
         line=str(answers.get("torch_version", "")),
         missing=missing,
@@ -179,8 +211,19 @@ def compare(project: Path, templates: Templates) -> Drift:
     )
 
 
-def differences(fresh: Path, project: Path) -> tuple[list[str], dict[str, int]]:
-    """The rendered files that a project lacks, and those that lack rendered lines."""
+def _line(text: str) -> str:
+    """A text of others as one line that does nothing to a terminal or a table."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def differences(
+    fresh: Path, project: Path, template: Path, source: str
+) -> tuple[list[str], dict[str, int]]:
+    """The rendered files that a project lacks, and those that lack rendered lines.
+
+    Files that name the template name the folder that they were rendered from: here a checkout,
+    in the project the source that it recorded.
+    """
     own = own_files(project)
     missing, changed = [], {}
     for file in sorted(path for path in fresh.rglob("*") if path.is_file()):
@@ -190,10 +233,10 @@ def differences(fresh: Path, project: Path) -> tuple[list[str], dict[str, int]]:
         if not (project / name).is_file():
             missing.append(name)
             continue
-        rendered, found = (
-            path.read_text(encoding="utf-8", errors="replace").splitlines()
-            for path in (file, project / name)
+        text, other = (
+            path.read_text(encoding="utf-8", errors="replace") for path in (file, project / name)
         )
+        rendered, found = text.replace(str(template), source).splitlines(), other.splitlines()
         if rendered == found:
             continue
         lines = difflib.SequenceMatcher(None, rendered, found, autojunk=False).get_opcodes()
@@ -222,16 +265,25 @@ def own_files(project: Path) -> list[str]:
         return []
     try:
         settings = tomllib.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CannotCompare(f"its pyproject.toml is no TOML: {error}") from None
-    own: list[str] = settings.get("tool", {}).get("torch-uv-template", {}).get("own", [])
+    except (OSError, RecursionError, ValueError) as error:
+        raise CannotCompare(f"its pyproject.toml cannot be read: {error}") from None
+    table = settings.get("tool", {})
+    if isinstance(table, dict):
+        table = table.get("torch-uv-template", {})
+    own = table.get("own", []) if isinstance(table, dict) else None
+    if not isinstance(own, list) or not all(isinstance(pattern, str) for pattern in own):
+        raise CannotCompare(
+            "its pyproject.toml names its own files by something else than a list of texts; "
+            'expected, below [tool.torch-uv-template]: own = ["README.md"]'
+        )
     return own
 
 
 def compare_all(projects: list[Path], folder: Path, trusted: list[str]) -> list[Drift]:
     templates = Templates(folder, [*own_sources(), *trusted])
     for project in projects:
-        with contextlib.suppress(CannotCompare):
+        # `compare` tells what does not work.
+        with contextlib.suppress(Exception):
             answers = recorded(project)
             templates.at(answers["_src_path"], answers["_commit"])
     if len(projects) < 8:
@@ -285,7 +337,8 @@ def main() -> int:
     options = parser.parse_args()
     projects = [path.resolve() for path in options.projects]
     with tempfile.TemporaryDirectory() as folder:
-        drifts = compare_all(projects, Path(folder), options.trust)
+        # What is rendered names the checkouts by their real paths.
+        drifts = compare_all(projects, Path(folder).resolve(), options.trust)
     print(json.dumps([asdict(d) for d in drifts], indent=2) if options.json else report(drifts))
     if any(drift.problem for drift in drifts):
         return 2

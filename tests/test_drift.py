@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from extensions.drift import Templates
+from extensions.answers import CI, TEMPLATE_UPDATES
+from extensions.drift import Templates, own_sources
 from tests.conftest import ROOT, THIS_PYTHON
 from tests.edits import dev_packages, five_packages, own_modules, own_sections
 from tests.git import git, tagged_template
@@ -76,6 +79,74 @@ def test_lost_changed_and_extra_files_are_drift_unless_the_project_owns_them(
     assert drift(project)[0] == 0
 
 
+def test_files_that_name_the_template_are_no_drift(
+    template_with_releases: Path, tmp_path: Path
+) -> None:
+    accepted = [
+        {"ci": ci, "template_updates": updates}
+        for ci, updates in product(CI, TEMPLATE_UPDATES)
+        if updates != "workflow" or ci == "github"
+    ]
+    fleet = [
+        rendered(template_with_releases, tmp_path / f"p{number}", **answers)
+        for number, answers in enumerate(accepted)
+    ]
+    code, found = drift(*fleet)
+    assert code == 0, found
+    naming = [
+        file
+        for project in fleet
+        for file in project.files
+        if file.name != ".copier-answers.yml"
+        and str(template_with_releases) in file.read_text("utf-8")
+    ]
+    assert {file.name for file in naming} == {"template.yml", ".gitlab-ci.yml"}
+    # The address of another template is drift.
+    for file in naming:
+        text = file.read_text("utf-8").replace(str(template_with_releases), "/srv/t")
+        file.write_text(text, "utf-8")
+    code, found = drift(*fleet)
+    assert code == 1
+    assert sum(len(project["changed"]) for project in found) == len(naming)
+
+
+BAD = [
+    (".copier-answers.yml", b"a: [b", "cannot be read (expected ',' or ']'"),
+    (".copier-answers.yml", b"\xff\xfe", "cannot be read ('utf-8' codec"),
+    (".copier-answers.yml", b"- a\n", "holds no names with answers"),
+    (".copier-answers.yml", b"text\n", "holds no names with answers"),
+    (".copier-answers.yml", b"_src_path: 3\n_commit: v1.0.0\n", "no template and version"),
+    (".copier-answers.yml", b"_src_path: SOURCE\n_commit: v%s\n" % (b"1" * 300), "name too long"),
+    (".copier-answers.yml", b'_src_path: "/\\n\\e[31m"\n_commit: v1\n', "is not trusted"),
+    ("pyproject.toml", b"\xff\xfe", "cannot be read: 'utf-8' codec"),
+    ("pyproject.toml", b"[tool]\ntorch-uv-template = 3\n", 'own = ["README.md"]'),
+    ("pyproject.toml", b'tool = ["README.md"]\n', 'own = ["README.md"]'),
+    ("pyproject.toml", b'[tool.torch-uv-template]\nown = "*"\n', 'own = ["README.md"]'),
+    ("pyproject.toml", b"[tool.torch-uv-template]\nown = [3]\n", 'own = ["README.md"]'),
+]
+
+
+def test_a_project_that_cannot_be_compared_costs_one_line(
+    template_with_releases: Path, tmp_path: Path
+) -> None:
+    good = rendered(template_with_releases, tmp_path / "good")
+    fleet = [good]
+    for number, (name, content, _) in enumerate(BAD):
+        shutil.copytree(good.path, tmp_path / f"bad{number}")
+        content = content.replace(b"SOURCE", str(template_with_releases).encode())
+        (tmp_path / f"bad{number}" / name).write_bytes(content)
+        fleet.append(Project(tmp_path / f"bad{number}"))
+    # Few projects are compared one after the other, many side by side.
+    for some in (fleet[:3], fleet):
+        code, text = drift(*some, json_too=False)
+        assert code == 2
+        _, row, *rows = text.splitlines()
+        assert row.split()[-1] == "0"
+        assert len(rows) == len(some) - 1
+        for (_, _, reason), told in zip(BAD, rows, strict=False):
+            assert reason in told and told.isprintable()
+
+
 def test_a_fleet_is_one_table(template_with_releases: Path, tmp_path: Path) -> None:
     fleet = [rendered(template_with_releases, tmp_path / f"p{n}") for n in range(8)]
     fleet.append(rendered(template_with_releases, tmp_path / "new", version="v1.1.0"))
@@ -114,12 +185,61 @@ def test_a_project_of_an_unknown_version_says_so(
         ("https://github.com/org", "https://github.com/org/t.git", False),
         ("https://github.com/org/", "https://github.com/organ/t.git", False),
         ("https://github.com/org/t.git", "https://evil.example/org/t.git", False),
+        ("https://github.com/", "https://github.com/org/t.git", True),
+        ("git@github.com:org/", "https://github.com/org/sub/t", True),
+        ("https://token@github.com/org/t", "https://github.com/org/t.git", True),
+        ("https://git.sr.ht/~ada/t", "git@git.sr.ht:~ada/t", True),
+        ("https://github.com/org/t.git", "http://github.com/org/t.git", False),
+        ("https://github.com/org/t.git", "https://github.com:8443/org/t.git", False),
+        ("https://github.com/org/t.git", "github.com/org/t.git", False),
+        ("https://github.com/org/t.git", "github.com/org/t", False),
+        ("https://github.com/org/t.git", "http://evil.example:1?@github.com/org/t.git", False),
+        ("https://github.com/org/t.git", "https://evil.example?@github.com/org/t.git", False),
+        ("https://github.com/org/t.git", "https://evil.example#@github.com/org/t.git", False),
+        ("https://github.com/org/t.git", "https://github.com@evil.example/org/t.git", False),
+        ("https://github.com/org/t.git", "https://evil.example\\@github.com/org/t.git", False),
+        ("https://github.com/org/t.git", "https:\\\\github.com/org/t.git", False),
+        ("https://github.com/org/t.git", "https://github.com/org/t.git\n", False),
+        ("https://github.com/org/t.git", "evil@x:y@github.com:org/t.git", False),
+        ("https://github.com/org/t.git", "ext::sh -c x", False),
+        ("https://github.com/org/t.git", "ext::sh -c x@github.com:org/t.git", False),
+        ("https://github.com/org/t.git", "--upload-pack=x", False),
+        ("https://github.com/org/t.git", "", False),
+        ("https://github.com/org/", "https://github.com/org/%2e%2e/evil/t.git", False),
+        ("https://github.com/org/", "https://github.com/org/t?@evil.example/t", False),
+        ("https://github.com/org/", "http://github.com/org/t.git", False),
+        ("https://github.com/", "https://github.com@evil.example/org/t.git", False),
+        # A path of ssh may begin in the home of its user.
+        ("ada@host:t.git", "ada@host:t.git", True),
+        ("ada@host:t.git", "eve@host:t.git", False),
+        ("http://127.0.0.1:8417/t.git", "http://127.0.0.1:8417/t.git", True),
+        ("http://127.0.0.1:8417/", "http://127.0.0.1:8417/t.git", True),
+        ("http://127.0.0.1:8417/", "http://127.0.0.1:8417/t.git?x", False),
+        ("http://127.0.0.1:8417/t.git", "https://127.0.0.1:8417/t.git", False),
+        ("file:///srv/", "file:///srv/../evil", False),
+        ("file:///srv/", "file:///srv/%2e%2e/evil", False),
         ("/srv/t", "/srv/t", True),
         ("/srv/t", "/srv/t2", False),
+        ("/srv/", "/srv/t", True),
+        ("/srv/", "/srv/../evil", False),
+        ("/srv/", "/srv/.", False),
+        ("/srv/", "/srv/a b", False),
     ],
 )
 def test_a_template_is_trusted_by_its_address(trusted: str, source: str, expected: bool) -> None:
     assert Templates(Path(), [trusted]).trusts(source) is expected
+
+
+def test_a_checkout_trusts_where_it_was_cloned_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it was typed, which is what projects record: CI likes to put tokens into addresses."""
+    address = "https://github.com/org/t.git"
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "remote", "add", "origin", address)
+    git(tmp_path, "config", "url.https://x:token@github.com/.insteadOf", "https://github.com/")
+    monkeypatch.setattr("extensions.drift.__file__", str(tmp_path / "extensions" / "drift.py"))
+    assert own_sources() == [str(tmp_path), address, "https://x:token@github.com/org/t.git"]
 
 
 def test_the_code_of_a_template_that_is_not_trusted_does_not_run(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,6 +140,20 @@ def test_a_conflict_is_labelled_and_not_committed(template: Path, tmp_path: Path
     assert repository.calls[-1].endswith("--label template-conflict")
     for words in ("do not merge with yours", "````diff", "# Passwords", "# Mine", ".gitignore"):
         assert words in repository.body
+    # The version is recorded, so this is the only time that people see what does not merge.
+    assert "_commit: v1.1.0" in repository.text(".copier-answers.yml")
+    assert "by hand before you merge: that records v1.1.0, and no later update" in repository.body
+
+
+def test_an_update_that_fails_fails_the_job(template: Path, tmp_path: Path) -> None:
+    repository = Repository(template, tmp_path)
+    repository.push()
+    shutil.rmtree(template)
+    with pytest.raises(AssertionError, match="only supported in git-tracked"):
+        repository.run()
+    assert [call for call in repository.calls if call.startswith("pr")] == [
+        "pr list --head template-update --json number"
+    ]
 
 
 def test_one_pull_request_at_a_time(template: Path, tmp_path: Path) -> None:
@@ -183,9 +198,13 @@ def test_a_lock_is_made_anew(template: Path, tmp_path: Path, index: PyTorchIndex
     uv.parent.mkdir()
     uv.write_text(f'#!/bin/sh\nUV_DEFAULT_INDEX={index.pypi_url} exec {UV} "$@"\n', "utf-8")
     uv.chmod(0o755)
-    repository.run()
+    log = repository.run()
     assert {"pyproject.toml", "uv.lock"} <= set(repository.changes())
     assert 'version = "2.14.1+cpu"' in repository.text("uv.lock")
+    # What became of the answer is for the review, and in the job's log.
+    (told,) = [line for line in log.splitlines() if line.startswith("torch_version: ")]
+    assert told.endswith(" Taken: 2.14.")
+    assert f"What it says of the answers:\n\n- {told}\n" in repository.body
 
 
 def test_renovate_finds_the_template_and_may_run_it(render: Render) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 
 from .plan import Plan, Requirement
 
+# What `uv init` writes for whoever gives none.
+NO_DESCRIPTION = "Add your description here"
 FAMILY = frozenset({"torch", "torchvision", "torchaudio", "triton"})
 # What the template says itself; of `project`, tables such as `scripts` stay.
 RENDERED = (
@@ -61,7 +63,11 @@ class Adopted:
             "license": self.project.get("license"),
             "python_version": oldest[1] if oldest else None,
         }
-        answers: dict[str, Any] = {k: v for k, v in found.items() if v and isinstance(v, str)}
+        answers: dict[str, Any] = {
+            key: value
+            for key, value in found.items()
+            if isinstance(value, str) and value not in ("", NO_DESCRIPTION)
+        }
         if "torch" in names:
             answers["packages"] = [n for n in ("torchvision", "torchaudio") if n in names]
         return answers

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from copier import run_update
 
+from extensions.adoption import adopt as read
 from tests.conftest import ROOT, THIS_PYTHON
 from tests.git import committed, git, tagged_template
 from tests.project import Project, copied
@@ -150,3 +151,12 @@ def test_what_says_nothing_is_no_obstacle(template: Path, tmp_path: Path, text: 
     found = copied(template, tmp_path / "project", {}, overwrite=True)
     assert found.answers["project_name"] == "project"
     tomllib.loads(found.text("pyproject.toml"))
+
+
+def test_a_description_that_nobody_wrote_is_no_answer(tmp_path: Path) -> None:
+    project = Project(tmp_path / "new")
+    project.path.mkdir()
+    project.uv("init", "--python", THIS_PYTHON)
+    answers = read(project.path).answers
+    assert (answers["project_name"], answers["python_version"]) == ("new", THIS_PYTHON)
+    assert "project_description" not in answers

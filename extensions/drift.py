@@ -29,6 +29,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -335,6 +336,9 @@ def main() -> int:
         help="run this template, too; all below an address that ends with /",
     )
     options = parser.parse_args()
+    # A handler of its own: those of a template would end one project, and not this.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: sys.exit(128 + number))
     projects = [path.resolve() for path in options.projects]
     with tempfile.TemporaryDirectory() as folder:
         # What is rendered names the checkouts by their real paths.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from . import names
 from .answers import (
     AUTHENTICATE,
     CI,
@@ -39,6 +40,13 @@ _FIXED: Mapping[str, Collection[str]] = {
     "template_updates": TEMPLATE_UPDATES,
 }
 _URLS = ("index_url", "pypi_url")
+_TEXTS: Mapping[str, Callable[[str], str | None]] = {
+    "index_url": lambda url: names.index_url_refusal(url, ()),
+    "pypi_url": names.pypi_url_refusal,
+    "user_email": lambda domain: (
+        None if domain.startswith("@") else f"a domain begins with @. Nearest: @{domain}"
+    ),
+}
 _BACKENDS = ("backend", "linux_backend", "windows_backend", "backends", "default_backend")
 
 
@@ -151,11 +159,17 @@ def load(file: Path) -> Policy:
     if not file.exists():
         return Policy()
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        text = file.read_text(encoding="utf-8")
+        content = yaml.safe_load(text) or {}
+        node = yaml.compose(text)
     except yaml.YAMLError as error:
         raise ValueError(f"it is no YAML ({str(error).splitlines()[0]})") from None
     if not isinstance(content, dict):
         raise ValueError("it is no mapping of questions to rules")
+    keys = [key.value for key, _ in node.value] if node else []
+    for key in content:
+        if keys.count(key) > 1:
+            raise ValueError(f"{key}: it has two rules, and YAML would take the last alone")
     return Policy({key: _rule(key, rule) for key, rule in content.items()})
 
 
@@ -171,4 +185,7 @@ def _rule(key: str, rule: Any) -> Rule:
         raise ValueError(f'{key}: `allow` is a list of texts; quote numbers: ["2.10"]')
     if not allow and key not in LISTS:
         raise ValueError(f"{key}: `allow` is empty, and nothing could be answered")
-    return Rule(tuple(allow), str(rule.get("because", "")))
+    for value in allow:
+        if reason := _TEXTS[key](value) if key in _TEXTS else None:
+            raise ValueError(f"{key}: {reason}")
+    return Rule(tuple(allow), str(rule.get("because") or ""))

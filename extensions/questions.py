@@ -200,7 +200,7 @@ def _candidates(
             if asked("default_backend", known) and wanted != "cpu":
                 yield ["cpu", wanted]
             yield from (["cpu", cuda] for cuda in _newest_cuda(line, known))
-            yield from (["cpu", other] for other in line.backends() if kind(other) != "cuda")
+            yield from (["cpu", b] for b in line.backends() if kind(b) not in ("cpu", "cuda"))
         case "default_backend":
             backends = list(known.get("backends", ()))
             yield from (b for b in fitting_backends(tables, line, machine()) if b in backends)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from . import names
@@ -99,6 +100,9 @@ def _torch_version(tables: Tables, key: str, known: Known) -> str | None:
     if series in tables.lines:
         patch = tables.lines[series].torch
         return f"a release line is asked for, not a release. Nearest: {series} (that is {patch})"
+    if re.fullmatch(r"2\.\d{1,3}", value):
+        nearest = min(tables.lines, key=lambda name: abs(minor(name)[1] - minor(value)[1]))
+        return _unknown(value, "torch line", tables.lines, nearest)
     return _unknown(value, "torch line", tables.lines)
 
 

@@ -108,9 +108,10 @@ class Tables:
         return [name for name, line in self.lines.items() if backend in line.indexes]
 
     def default_line(self) -> str:
-        """The newest line whose CPU index and at least one CUDA index were observed."""
+        """The newest line whose CPU index and, if it has any, one CUDA index were observed."""
         for name, line in self.lines.items():
-            if line.verified("cpu") and any(map(line.verified, line.backends("cuda"))):
+            cuda = line.backends("cuda")
+            if line.verified("cpu") and (not cuda or any(map(line.verified, cuda))):
                 return name
         return next(iter(self.lines))
 

@@ -252,9 +252,22 @@ class TorchIndex(Extension):
         return Path(str(conf["dst_path"])).resolve(), conf
 
     def _hold_to_policy(self, key: str, known: Any) -> None:
-        """Raises UserMessageError if nothing that a rule allows fits the earlier answers."""
-        if self.offered.policy.rule(key) and (reason := refusals.why_not(key, self.offered, known)):
-            raise UserMessageError(f"{key}: nothing fits that policy.yml allows. {reason}.")
+        """Raises UserMessageError if nothing that the policy allows fits the earlier answers."""
+        policy = self.offered.policy
+        reason = policy.rules and refusals.why_not(key, self.offered, known)
+        if not reason:
+            return
+        if rule := policy.rule(key):
+            # Why the default is outside says less than why nothing else will do.
+            for value in rule.allow:
+                given = [value] if key in answers.LISTS else value
+                again = refusals.why_not(key, self.offered, {**known, key: given})
+                reason = f"{value}: {again}" if again else reason
+        why = reason.rpartition(". Nearest: ")[0] or reason
+        raise UserMessageError(
+            f"{key}: nothing fits that policy.yml allows. {why}. "
+            "Nearest: another answer before, or another policy."
+        )
 
     def _say(self, message: str) -> None:
         """Tell once what became of a recorded answer that an update makes impossible.

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from copier.errors import UserMessageError
 
-from extensions import destination
+from extensions import destination, stopped
 from tests.git import committed, git, tagged_template
 from tests.project import copied
 
@@ -121,8 +122,38 @@ def test_a_copy_that_is_stopped_leaves_no_new_folder(
         process.send_signal(number)
         _, said = process.communicate()
     assert process.returncode == 1
-    assert said.endswith("Stopped; a folder that was begun is gone again.\n"), said
+    assert said.endswith("Stopped; the folder that was begun is gone again.\n"), said
     assert not folder.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no such signals to one process")
+def test_a_signal_says_what_it_stopped() -> None:
+    def run_copy(was_existing: bool) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    def run_update() -> None:
+        run_copy(True)
+
+    def said(call: Callable[..., None], *arguments: Any) -> str:
+        stopped.undo_when_stopped()
+        with pytest.raises(UserMessageError) as error:
+            call(*arguments)
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        return error.value.message
+
+    assert said(run_copy, False) == "Stopped; the folder that was begun is gone again."
+    assert "some files may be written" in said(run_copy, True)
+    assert "git reset --hard" in said(run_update)
+    # Outside a render a signal is as before, and a program's own handler is left alone.
+    stopped.undo_when_stopped()
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    seen: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
+    stopped.undo_when_stopped()
+    run_copy(True)
+    assert seen == [signal.SIGTERM]
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")

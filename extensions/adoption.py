@@ -1,10 +1,12 @@
 """A project that was there before the template: what its pyproject.toml says, and what stays of it.
 
-Copier overwrites that file, and an owner must not write it again by hand.
+Copier overwrites that file. What the template does not speak of is rendered again, and what cannot
+be is named.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -17,79 +19,98 @@ from .plan import Plan, Requirement
 
 # What `uv init` writes for whoever gives none.
 NO_DESCRIPTION = "Add your description here"
-FAMILY = frozenset({"torch", "torchvision", "torchaudio", "triton"})
-# What the template says itself; of `project`, tables such as `scripts` stay.
+FAMILY = frozenset(
+    {
+        *("torch", "torchvision", "torchaudio", "triton", "triton-rocm", "triton-xpu"),
+        *("pytorch-triton", "pytorch-triton-rocm", "pytorch-triton-xpu"),
+    }
+)
+# The keys of `project` that the template writes.
+PROJECT = frozenset(
+    {
+        *("name", "version", "description", "readme", "requires-python", "license"),
+        *("license-files", "authors", "dependencies", "optional-dependencies"),
+    }
+)
+# The tables that it writes, and those of them whose lines are put together with the template's.
 RENDERED = (
     ("build-system",),
     ("dependency-groups",),
     ("tool", "uv"),
     ("tool", "ruff", "lint"),
     ("tool", "mypy"),
-    ("tool", "pytest", "ini_options"),
+    ("tool", "pytest"),
 )
-PROJECT_TABLES = frozenset({"scripts", "gui-scripts", "entry-points", "urls"})
-_HEADER = re.compile(r"^(?:#.*\n)*\[[^\n]*\][ \t]*(?:#.*)?$", re.MULTILINE)
+_MERGED = frozenset(
+    {"project", "build-system", "dependency-groups", "tool.uv.sources", "tool.uv.build-backend"}
+)
+_HEADER = re.compile(r"^(?:[ \t]*#.*\n)*[ \t]*\[[^\n]*\][ \t]*(?:#.*)?\r?$", re.MULTILINE)
 
 Lists = Mapping[str, tuple[str, ...]]
+
+
+class CannotAdopt(ValueError):
+    """A pyproject.toml that is there and cannot be read, with a reason for people."""
 
 
 @dataclass(frozen=True)
 class Adopted:
     """What stays; all of it is empty for a new project.
 
-    `project` is the table of that name. Lists are of texts that need no escapes in TOML; `groups`
-    and `extras` are those beside the template's. `tables` is the text of all that the template
-    does not speak of.
+    `dependencies` and `dev` are requirements without `"`. All else is TOML: `project` maps further
+    keys of that table to values, `includes` are the entries of the group `dev` that are no
+    requirements, `groups` and `extras` hold lists, `sources` maps packages to where they come
+    from, and `tables` is the text of tables. `lost` names what does not stay.
     """
 
-    project: Mapping[str, Any] = field(default_factory=dict)
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    version: str = "0.1.0"
+    project: Mapping[str, str] = field(default_factory=dict)
     dependencies: tuple[str, ...] = ()
     dev: tuple[str, ...] = ()
+    includes: tuple[str, ...] = ()
     groups: Lists = field(default_factory=dict)
     extras: Lists = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
     tables: str = ""
-
-    @property
-    def answers(self) -> dict[str, Any]:
-        """What it says to the questions of the template."""
-        author = next(iter(self.project.get("authors", ())), {})
-        oldest = re.search(r">=\s*(3\.\d+)", str(self.project.get("requires-python", "")))
-        names = [_name(requirement) for requirement in self.project.get("dependencies", ())]
-        found = {
-            "project_name": self.project.get("name"),
-            "project_description": self.project.get("description"),
-            "user_name": author.get("name"),
-            "user_email": author.get("email"),
-            "license": self.project.get("license"),
-            "python_version": oldest[1] if oldest else None,
-        }
-        answers: dict[str, Any] = {
-            key: value
-            for key, value in found.items()
-            if isinstance(value, str) and value not in ("", NO_DESCRIPTION)
-        }
-        if "torch" in names:
-            answers["packages"] = [n for n in ("torchvision", "torchaudio") if n in names]
-        return answers
+    lost: tuple[str, ...] = ()
 
 
 def adopt(folder: Path) -> Adopted:
-    """Read the pyproject.toml of a folder; nothing is adopted where there is none that is TOML."""
-    try:
-        text = (folder / "pyproject.toml").read_text(encoding="utf-8")
-        content = tomllib.loads(text)
-    except (OSError, ValueError):
+    """Read the pyproject.toml of a folder; nothing is adopted where there is none.
+
+    Raises CannotAdopt for one that is no TOML, or has not the shapes of the standard.
+    """
+    file = folder / "pyproject.toml"
+    if not file.exists():
         return Adopted()
-    project = content.get("project", {})
-    groups = content.get("dependency-groups", {})
-    return Adopted(
-        project=project,
-        dependencies=_others(project.get("dependencies", ())),
-        dev=_others(groups.get("dev", ())),
-        groups=_lists(groups),
-        extras=_lists(project.get("optional-dependencies", {})),
-        tables=_tables(text),
-    )
+    try:
+        # Some editors begin a file with a byte order mark.
+        text = file.read_text(encoding="utf-8-sig")
+        content = tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise CannotAdopt(f"{file} cannot be read: {error}. Nearest: repair it first") from None
+    try:
+        return _adopt(folder, text, content)
+    except (AttributeError, TypeError) as error:
+        raise CannotAdopt(
+            f"{file} has a table or list of another shape than the standard's ({error}). "
+            "Nearest: what `uv lock` accepts"
+        ) from None
+
+
+def fit(adopted: Adopted, plan: Plan) -> Adopted:
+    """What stays beside a plan, whose own groups and extras have the better claim to a name."""
+    names = {choice.name for choice in plan.choices}
+    taken = {"groups": names if plan.strategy == "groups" else set(), "extras": set()}
+    if plan.strategy in ("extras", "pip"):
+        taken["extras"] = names if plan.strategy == "extras" else {"dev"}
+    kept: dict[str, Any] = {}
+    lost = [*adopted.lost]
+    for kind, lists in (("groups", adopted.groups), ("extras", adopted.extras)):
+        kept[kind] = {name: listed for name, listed in lists.items() if name not in taken[kind]}
+        lost += [f"the list {name} of {kind}" for name in lists if name in taken[kind]]
+    return replace(adopted, lost=tuple(lost), **kept)
 
 
 def around(plan: Plan, adopted: Adopted) -> Plan:
@@ -101,19 +122,99 @@ def around(plan: Plan, adopted: Adopted) -> Plan:
     )
 
 
+def _adopt(folder: Path, text: str, content: Mapping[str, Any]) -> Adopted:
+    project = content.get("project", {})
+    groups = content.get("dependency-groups", {})
+    uv = content.get("tool", {}).get("uv", {})
+    tables, lost = _tables(text)
+    # A table of its own stays as it is.
+    inline = [key for key in project if not re.search(rf"^\s*\[+project\.{key}[\].]", text, re.M)]
+    if "dynamic" in project:
+        lost.append("project.dynamic")
+    if len(project.get("authors", ())) > 1:
+        lost.append("all but the first of project.authors")
+    indexes = {index.get("name") for index in uv.get("index", ()) if _is_own(index)}
+    sources = {}
+    for name, source in uv.get("sources", {}).items():
+        if isinstance(source, dict) and source.get("index") not in (None, *indexes):
+            lost += [] if _name(name) in FAMILY else [f"tool.uv.sources.{name}"]
+        elif _name(name) not in FAMILY:
+            sources[_key(name)] = _toml(source)
+    return Adopted(
+        answers=_answers(folder, content),
+        version=str(project.get("version", "0.1.0")),
+        project={_key(k): _toml(project[k]) for k in inline if k not in PROJECT | {"dynamic"}},
+        dependencies=tuple(_foreign(map(_plain, project.get("dependencies", ())))),
+        dev=tuple(_foreign(_plain(x) for x in groups.get("dev", ()) if isinstance(x, str))),
+        includes=tuple(_toml(x) for x in groups.get("dev", ()) if not isinstance(x, str)),
+        groups=_lists({name: listed for name, listed in groups.items() if name != "dev"}),
+        extras=_lists(project.get("optional-dependencies", {})),
+        sources=sources,
+        tables=tables,
+        lost=tuple(lost),
+    )
+
+
+def _answers(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+    """What the project says to the questions of the template."""
+    project = content.get("project", {})
+    author = next(iter(project.get("authors", ())), {})
+    torch = next((x for x in project.get("dependencies", ()) if _name(x) == "torch"), "")
+    oldest = re.search(r"(?:>=|~=|==)\s*(3\.\d+)", project.get("requires-python", ""))
+    pinned = re.search(r"[=~]=\s*(\d+\.\d+)", torch)
+    builds = content.get("tool", {}).get("uv", {}).get("build-backend", {})
+    modules = [path.parent.name for path in sorted(folder.glob("src/*/__init__.py"))]
+    found = {
+        "project_name": project.get("name", ""),
+        "package_name": builds.get("module-name") or (modules[0] if len(modules) == 1 else ""),
+        "project_description": project.get("description", "").replace(NO_DESCRIPTION, ""),
+        "user_name": author.get("name", ""),
+        "user_email": author.get("email", ""),
+        "license": _license(project.get("license", "")),
+        "torch_version": pinned[1] if pinned else "",
+        "python_version": oldest[1] if oldest else "",
+    }
+    for value in found.values():
+        if not isinstance(value, str):
+            raise TypeError(f"{value!r} is no text")
+    answers: dict[str, Any] = {key: value for key, value in found.items() if value}
+    if torch:
+        names = [_name(requirement) for requirement in project["dependencies"]]
+        answers["packages"] = [n for n in ("torchvision", "torchaudio") if n in names]
+    return answers
+
+
+def _license(said: str | Mapping[str, str]) -> str:
+    text = said if isinstance(said, str) else said.get("text", said.get("file", ""))
+    return "proprietary" if text == "LicenseRef-Proprietary" else text
+
+
+def _merged(
+    ours: Iterable[Requirement | str], theirs: Iterable[str]
+) -> tuple[Requirement | str, ...]:
+    theirs = tuple(theirs)
+    names = {_name(requirement) for requirement in theirs}
+    return (*(r for r in ours if isinstance(r, str) or r.name not in names), *theirs)
+
+
+def _foreign(requirements: Iterable[str]) -> Iterable[str]:
+    return (text for text in requirements if _name(text) not in FAMILY)
+
+
 def _lists(found: Mapping[str, Iterable[Any]]) -> Lists:
-    return {name: _others(listed) for name, listed in found.items() if name != "dev"}
+    return {
+        _key(name): tuple(
+            _toml(_plain(item) if isinstance(item, str) else item)
+            for item in listed
+            if not isinstance(item, str) or _name(item) not in FAMILY
+        )
+        for name, listed in found.items()
+    }
 
 
-def _merged(ours: Iterable[Requirement], theirs: Iterable[str]) -> tuple[Requirement | str, ...]:
-    own = {_name(requirement): requirement for requirement in theirs}
-    return (*(own.pop(requirement.name, requirement) for requirement in ours), *own.values())
-
-
-def _others(listed: Iterable[Any]) -> tuple[str, ...]:
-    """Requirements without PyTorch's; a group that includes another one does not say so here."""
-    texts = [item.replace('"', "'") for item in listed if isinstance(item, str)]
-    return tuple(text for text in texts if _name(text) not in FAMILY)
+def _plain(requirement: str) -> str:
+    """A requirement that needs no escapes: its markers may have either quotes."""
+    return requirement.replace('"', "'")
 
 
 def _name(requirement: str) -> str:
@@ -121,9 +222,25 @@ def _name(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", found[0]).lower() if found else ""
 
 
-def _tables(text: str) -> str:
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
+
+
+def _toml(value: Any) -> str:
+    """A value on one line. Raises TypeError for a date, which no such place has."""
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{_key(k)} = {_toml(v)}' for k, v in value.items())} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _tables(text: str) -> tuple[str, list[str]]:
+    """The text of the tables that stay, and the names of those that do not."""
     starts = [found.start() for found in _HEADER.finditer(text)]
-    kept, block = [], ""
+    kept: list[str] = []
+    lost: list[str] = []
+    block = ""
     for start, end in pairwise([*starts, len(text)]):
         block += text[start:end]
         try:
@@ -131,15 +248,27 @@ def _tables(text: str) -> str:
         except ValueError:
             # That was no head of a table, but a line of a text or of a list.
             continue
-        if _is_foreign(content):
-            kept.append(block.strip())
+        head = next(line for line in block.splitlines() if line.lstrip().startswith("["))
+        name = re.sub(r"[\[\]\s]", "", head.partition("#")[0])
+        if _stays(content, name):
+            kept.append("\n".join(line.rstrip() for line in block.strip().splitlines()))
+        elif name == "tool.uv":
+            lost += [f"tool.uv.{key}" for key in content["tool"]["uv"] if key != "sources"]
+        elif not (name in _MERGED or name.startswith("project.") or _is_of_pytorch(content)):
+            lost.append(name)
         block = ""
-    return "\n\n".join(kept)
+    return "\n\n".join(kept), list(dict.fromkeys(lost))
 
 
-def _is_foreign(content: Mapping[str, Any]) -> bool:
-    if "project" in content:
-        return PROJECT_TABLES.issuperset(content["project"])
+def _stays(content: Mapping[str, Any], name: str) -> bool:
+    if name == "project":
+        return False
+    if name.startswith("project."):
+        return PROJECT.isdisjoint(content["project"])
+    if name == "tool.uv.index":
+        return all(map(_is_own, content["tool"]["uv"]["index"]))
+    if name.startswith(("tool.uv.workspace", "tool.ruff.lint.")):
+        return True
     for path in RENDERED:
         found: Any = content
         for key in path:
@@ -147,3 +276,13 @@ def _is_foreign(content: Mapping[str, Any]) -> bool:
         if found is not None:
             return False
     return True
+
+
+def _is_own(index: Mapping[str, Any]) -> bool:
+    """Whether an index is neither PyTorch's nor the default, both of which are answers."""
+    return not (index.get("default") or "pytorch" in f"{index.get('name')} {index.get('url')}")
+
+
+def _is_of_pytorch(content: Mapping[str, Any]) -> bool:
+    found = content.get("tool", {}).get("uv", {}).get("index", ())
+    return any(not index.get("default") and not _is_own(index) for index in found)

@@ -57,7 +57,9 @@ sys.dont_write_bytecode = _writes
 
 
 def _is_rendered(folder: Path, conf: Any) -> bool:
-    return (folder / str(conf["answers_file"])).exists()
+    """Whether a folder has answers to our questions, and not to those of another template."""
+    file = folder / str(conf["answers_file"])
+    return file.exists() and "\ntorch_version: " in file.read_text("utf-8", errors="replace")
 
 
 class _Text:
@@ -101,9 +103,9 @@ def _thrifty(environment: Environment) -> Callable[[str], Template | _Text | _Ca
 
 
 class TorchIndex(Extension):
-    """Adds the functions `adopted`, `asks_for`, `automation`, `choices_for`, `conflicts`,
-    `default_for`, `diagnosis`, `gone`, `recorded`, `refusal_for`, `remember_files` and
-    `torch_plan`, and the filters `toml`, `markdown`, `paragraphs` and `python_literal`."""
+    """Adds the functions `asks_for`, `automation`, `choices_for`, `conflicts`, `default_for`,
+    `diagnosis`, `gone`, `kept`, `recorded`, `refusal_for`, `remember_files` and `torch_plan`, and
+    the filters `toml`, `markdown`, `paragraphs` and `python_literal`."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -113,7 +115,6 @@ class TorchIndex(Extension):
         environment.optimized = False
         environment.from_string = _thrifty(environment)  # type: ignore[method-assign]
         environment.globals.update(
-            adopted=self.adopted,
             asks_for=self.asks_for,
             automation=self.automation,
             conflicts=self.conflicts,
@@ -121,6 +122,7 @@ class TorchIndex(Extension):
             default_for=self.default_for,
             diagnosis=self.diagnosis,
             gone=self.gone,
+            kept=self.kept,
             recorded=names.recorded,
             remember_files=self.remember_files,
             refusal_for=self.refusal_for,
@@ -217,14 +219,17 @@ class TorchIndex(Extension):
         )
         value = questions.successor(key, self.offered, known, previous) if reason else previous
         if value is None:
+            adopted = self.adopted(context).answers
             value = questions.default(
                 key,
                 self.offered,
                 known,
                 self._place(context)[0].name,
                 lambda: self.machine,
-                self.adopted(context).answers,
+                adopted,
             )
+            if key in adopted and value != adopted[key]:
+                self._say_of_adopted(key, {**known, key: adopted[key]}, value)
             self._hold_to_policy(key, {**known, key: value})
             if key == "authenticate" and value == "auto" and _is_rendered(*self._place(context)):
                 self._say("authenticate: so far CI had a login for the mirror. Taken: auto, none.")
@@ -233,9 +238,8 @@ class TorchIndex(Extension):
             self._say(f"{key}: {why}. Taken: {value or 'none'}.")
         return json.dumps(value) if isinstance(value, list) else value
 
-    @pass_context
     def adopted(self, context: Context) -> Any:
-        """What stays of a project that is there, and was not rendered from this template.
+        """What a project says that is there, and was not rendered from this template.
 
         It is read once, at the first question, before Copier writes over it. An update, which
         merges, adopts nothing: the file of answers is there.
@@ -243,8 +247,22 @@ class TorchIndex(Extension):
         folder, conf = self._place(context)
         if folder not in self.found:
             rendered = _is_rendered(folder, conf)
-            self.found[folder] = adoption.Adopted() if rendered else adoption.adopt(folder)
+            try:
+                found = adoption.Adopted() if rendered else adoption.adopt(folder)
+            except adoption.CannotAdopt as error:
+                raise UserMessageError(f"{error}.") from None
+            self.found[folder] = found
         return self.found[folder]
+
+    @pass_context
+    def kept(self, context: Context) -> Any:
+        """What stays of it."""
+        found = adoption.fit(self.adopted(context), self.torch_plan(context))
+        if found.lost:
+            self._say(
+                f"pyproject.toml: not taken over, though git has it: {', '.join(found.lost)}."
+            )
+        return found
 
     def _place(self, context: Context) -> tuple[Path, Any]:
         """The destination, and what Copier was told."""
@@ -268,6 +286,17 @@ class TorchIndex(Extension):
             f"{key}: nothing fits that policy.yml allows. {why}. "
             "Nearest: another answer before, or another policy."
         )
+
+    def _say_of_adopted(self, key: str, known: Any, value: Any) -> None:
+        """Raises UserMessageError for a license: to state another than its own is no default."""
+        reason = refusals.why_not(key, self.offered, known)
+        if reason and key == "license":
+            raise UserMessageError(
+                f"license: {reason}, which is none of the project's own. Or: proprietary, and your "
+                "line again afterwards."
+            )
+        if reason:
+            self._say(f"{key}: {reason.rpartition('. Nearest: ')[0]}. Taken: {value}.")
 
     def _say(self, message: str) -> None:
         """Tell once what became of a recorded answer that an update makes impossible.

@@ -37,7 +37,8 @@ def main() -> None:
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
             path, _, flags = arguments
-            if not (flags or 0) & WRITES:
+            # A number is a file that was seen when it was opened by its name.
+            if isinstance(path, int) or not (flags or 0) & WRITES:
                 return
             what = str(path)
         elif event.startswith(WATCHED):

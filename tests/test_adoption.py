@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from copier import run_update
+from copier.errors import UserMessageError
 
 from extensions.adoption import adopt as read
 from tests.conftest import ROOT, THIS_PYTHON
@@ -62,6 +63,8 @@ def project(tmp_path: Path) -> Project:
     (project.path / "src" / "deep_thought" / "__init__.py").write_text('"""Mine."""\n', "utf-8")
     (project.path / "README.md").write_text("# Mine\n", "utf-8")
     (project.path / ".gitignore").write_text("/secret/\n", "utf-8")
+    (project.path / "tests").mkdir()
+    (project.path / "tests" / "test_package.py").write_text('"""Mine, too."""\n', "utf-8")
     committed(project.path)
     return project
 
@@ -109,6 +112,8 @@ def test_an_existing_project_keeps_its_packages_files_and_history(
     assert found["tool"]["other"] == {"list": [{"text": "[no.table]\n"}]}
     assert "\n\n\n" not in project.text("pyproject.toml")
     assert project.text("src/deep_thought/__init__.py") == '"""Mine."""\n'
+    assert project.text("tests/test_package.py") == '"""Mine, too."""\n'
+    assert (project.path / "tests" / "test_device.py").exists()
     assert project.text("README.md") == "# Mine\n"
     assert project.text(".gitignore") == "/secret/\n"
     git(project.path, "add", "--all")
@@ -144,13 +149,145 @@ def test_a_copy_over_a_rendered_project_adopts_nothing(template: Path, tmp_path:
     assert "tqdm" not in again.text("pyproject.toml")
 
 
-@pytest.mark.parametrize("text", ["", "no toml", "[project]\nname = 1\n", "[tool.poetry]\n"])
+@pytest.mark.parametrize("text", ["", "\ufeff", "[tool.poetry]\n"])
 def test_what_says_nothing_is_no_obstacle(template: Path, tmp_path: Path, text: str) -> None:
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "pyproject.toml").write_text(text, "utf-8")
     found = copied(template, tmp_path / "project", {}, overwrite=True)
     assert found.answers["project_name"] == "project"
     tomllib.loads(found.text("pyproject.toml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("no toml", "cannot be read: Expected '='"),
+        ("<<<<<<< HEAD\n", "cannot be read"),
+        ("project = 3", "of another shape"),
+        ("[project]\nname = 1", "of another shape than the standard's (1 is no text)"),
+        ("[project]\nauthors = ['Ada']", "of another shape"),
+        ("[project]\ndependencies = [['a']]", "of another shape"),
+        ("dependency-groups = 3", "of another shape"),
+        ("[project]\nlicense = 'GPL-3.0'", "license: there is no license 'GPL-3.0'"),
+        ("[project.license]\ntext = 'GPL-3.0'", "Or: proprietary, and your line again"),
+    ],
+)
+def test_what_cannot_be_adopted_is_refused_and_left_alone(
+    template: Path, tmp_path: Path, text: str, message: str
+) -> None:
+    file = tmp_path / "pyproject.toml"
+    file.write_text(text, "utf-8")
+    with pytest.raises(UserMessageError) as refused:
+        copied(template, tmp_path, {}, overwrite=True)
+    assert message in refused.value.message
+    assert [path.name for path in tmp_path.iterdir()] == ["pyproject.toml"]
+    assert file.read_text("utf-8") == text
+
+
+# What real files have: per file, the answers, texts that stay, and what is named as lost.
+ODD: list[tuple[str, dict[str, Any], list[str], str]] = [
+    (
+        "dependencies = ["
+        "\"numpy<2; python_version < '3.12'\", 'numpy>=2; python_version >= \"3.12\"']",
+        {},
+        ["\"numpy<2; python_version < '3.12'\",\n    \"numpy>=2; python_version >= '3.12'\","],
+        "",
+    ),
+    (
+        'dependencies = ["corp", "flask", "lib @ git+https://git.example.org/lib"]\n'
+        '[tool.uv.sources]\ncorp = { index = "acme" }\nflask = { path = "../flask" }\n'
+        'torch = [{ index = "pytorch-cpu" }]\n'
+        '[[tool.uv.index]]\nname = "acme"\nurl = "https://acme.example.org/simple"\n'
+        "explicit = true\n"
+        '[[tool.uv.index]]\nname = "pytorch-cpu"\nurl = "https://download.pytorch.org/whl/cpu"\n',
+        {},
+        [
+            'corp = { index = "acme" }',
+            'flask = { path = "../flask" }',
+            '"https://acme.example.org/',
+        ],
+        "",
+    ),
+    ('[project.optional-dependencies]\n"py3.8" = ["einops"]', {}, ['"py3.8" = ['], ""),
+    (
+        '[project.optional-dependencies]\ndev = ["black"]\ncpu = ["onnxruntime"]',
+        {},
+        ['dev = [\n    "black",', 'cpu = [\n    "onnxruntime",'],
+        "",
+    ),
+    (
+        '[project.optional-dependencies]\ncpu = ["onnxruntime"]',
+        {"strategy": "extras"},
+        [],
+        "the list cpu of extras",
+    ),
+    (
+        '[dependency-groups]\ntest = ["pytest-cov"]\ndev = [{ include-group = "test" }]',
+        {},
+        ['{ include-group = "test" },', 'test = [\n    "pytest-cov",'],
+        "",
+    ),
+    (
+        "scripts.run = 'a:b'\nkeywords = ['x']\n[project.urls]\nhome = 'https://x.example'\n"
+        "  [tool.black]\n  line-length = 99\n",
+        {},
+        ['scripts = { run = "a:b" }', 'keywords = ["x"]', "[project.urls]", "line-length = 99"],
+        "",
+    ),
+    (
+        "dynamic = ['version']\n[tool.uv]\npackage = false\n[tool.mypy]\nstrict = true\n"
+        "[tool.pytest]\naddopts = ['-q']\n[tool.ruff]\nlint.select = ['ALL']\n"
+        "[tool.ruff.lint.per-file-ignores]\n'tests/*' = ['S']\n",
+        {},
+        ["[tool.ruff.lint.per-file-ignores]"],
+        "tool.uv.package, tool.mypy, tool.pytest, tool.ruff, project.dynamic",
+    ),
+    (
+        "license = { text = 'MIT' }\nauthors = [{ email = 'a@b.example' }]",
+        {},
+        ['license = "MIT"'],
+        "",
+    ),
+    ("[tool.x]\r\na = 1\r\n# about y\r\n[tool.y]\r\nb = 2\r\n", {}, ["# about y\n[tool.y]"], ""),
+]
+
+
+@pytest.mark.parametrize(("text", "answers", "kept", "lost"), ODD)
+@pytest.mark.parametrize("strategy", ["groups", "pypi"])
+def test_what_real_files_have_stays_or_is_named(
+    template: Path, tmp_path: Path, capsys, strategy: str, text: str, answers: dict[str, Any],
+    kept: list[str], lost: str,
+) -> None:  # fmt: skip
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_bytes(f"[project]\nname = 'lab'\n{text}".encode())
+    answers = {"python_version": THIS_PYTHON, "strategy": strategy, **answers}
+    project = copied(template, folder, answers, overwrite=True)
+    found = project.text("pyproject.toml")
+    for piece in kept:
+        assert piece in found
+    # uv reads all of it before it adds a line.
+    project.uv("add", "--frozen", "six")
+    said = capsys.readouterr().err
+    assert (f"not taken over, though git has it: {lost}.\n" in said) if lost else not said
+
+
+def test_its_package_torch_and_python_are_the_defaults(template: Path, tmp_path: Path) -> None:
+    (tmp_path / "src" / "realname").mkdir(parents=True)
+    (tmp_path / "src" / "realname" / "__init__.py").touch()
+    text = "[project]\nname = 'lab'\nrequires-python = '~=3.12'\n"
+    text += "dependencies = ['torch==2.11.0', 'torchaudio']\n"
+    (tmp_path / "pyproject.toml").write_text(text, "utf-8")
+    answers = copied(template, tmp_path, {}, overwrite=True).answers
+    assert (answers["package_name"], answers["torch_version"]) == ("realname", "2.11")
+    assert (answers["python_version"], answers["packages"]) == ("3.12", ["torchaudio"])
+
+
+def test_the_answers_to_another_template_are_no_obstacle(template: Path, tmp_path: Path) -> None:
+    (tmp_path / ".copier-answers.yml").write_text("_src_path: gh:other/template\n", "utf-8")
+    text = "[project]\nname = 'lab'\ndependencies = ['einops']\n"
+    (tmp_path / "pyproject.toml").write_text(text, "utf-8")
+    assert '"einops",' in copied(template, tmp_path, {}, overwrite=True).text("pyproject.toml")
 
 
 def test_a_description_that_nobody_wrote_is_no_answer(tmp_path: Path) -> None:

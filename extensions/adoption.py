@@ -128,7 +128,8 @@ def _adopt(folder: Path, text: str, content: Mapping[str, Any]) -> Adopted:
     uv = content.get("tool", {}).get("uv", {})
     tables, lost = _tables(text)
     # A table of its own stays as it is.
-    inline = [key for key in project if not re.search(rf"^\s*\[+project\.{key}[\].]", text, re.M)]
+    own_table = r"^\s*\[+project\.{}[\].]"
+    inline = [k for k in project if not re.search(own_table.format(re.escape(k)), text, re.M)]
     if "dynamic" in project:
         lost.append("project.dynamic")
     if len(project.get("authors", ())) > 1:

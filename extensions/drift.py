@@ -8,7 +8,8 @@
 
 Each project is rendered again, at the version and with the answers that it recorded. A file drifts
 if it is missing, lacks lines that were rendered, or is extra: there, though only other answers
-render it. Lines and files that its owner added are no drift. Several projects get one line each.
+render it. Lines and files that its owner added are no drift, nor are its version and packages.
+Several projects get one line each.
 Files that a project may change as it likes stand in its `pyproject.toml`, as patterns:
 `[tool.torch-uv-template] own = ["README.md", ".github/*"]`.
 
@@ -44,6 +45,8 @@ import yaml
 from copier import run_copy
 
 ANSWERS = ".copier-answers.yml"
+# Lines of pyproject.toml that are rendered once, and from then on its owner's or uv's to change.
+OWNERS = re.compile(r'version = "[^"]*"|    "(?!torch|pytorch|triton)[\w.-]+>=[\d.]+",')
 # Git and curl find more in an address than a person sees (`?`, `#`, `@`, `..`, `%2e`), so these
 # allow a host and folders below it, and nothing else.
 PART = r"(?!\.\.?(?:/|$))[\w.~-]+"
@@ -241,8 +244,10 @@ def differences(
         if rendered == found:
             continue
         lines = difflib.SequenceMatcher(None, rendered, found, autojunk=False).get_opcodes()
-        if gone := sum(j - i for kind, i, j, _, _ in lines if kind in ("delete", "replace")):
-            changed[name] = gone
+        gone = [rendered[i:j] for kind, i, j, _, _ in lines if kind in ("delete", "replace")]
+        theirs = OWNERS.fullmatch if name == "pyproject.toml" else lambda line: None
+        if count := sum(not theirs(line) for part in gone for line in part):
+            changed[name] = count
     return missing, changed
 
 

@@ -15,7 +15,7 @@ import pytest
 from extensions.answers import CI, TEMPLATE_UPDATES
 from extensions.drift import Templates, own_sources
 from tests.conftest import ROOT, THIS_PYTHON
-from tests.edits import dev_packages, five_packages, own_modules, own_sections
+from tests.edits import dev_packages, fewer_packages, five_packages, own_modules, own_sections
 from tests.git import git, tagged_template
 from tests.project import Project, copied
 
@@ -50,8 +50,11 @@ def test_a_project_as_rendered_and_what_its_owner_added_is_no_drift(
     template_with_releases: Path, tmp_path: Path
 ) -> None:
     project = rendered(template_with_releases, tmp_path / "project", strategy="index")
-    for edit in (five_packages, dev_packages, own_sections, own_modules):
+    for edit in (five_packages, dev_packages, fewer_packages, own_sections, own_modules):
         edit(project)
+    pyproject = project.path / "pyproject.toml"
+    text = pyproject.read_text("utf-8").replace('version = "0.1.0"', 'version = "1.2.0"')
+    pyproject.write_text(text, "utf-8")
     code, [found] = drift(project)
     assert code == 0
     assert (found["missing"], found["extra"], found["changed"]) == ([], [], {})

@@ -45,6 +45,7 @@ MOVES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 STRATEGIES = sorted(MOVES)
 VERSIONS = [*released(), NEWEST]
+OLDEST = list(released())[-1]
 PACKAGES = [[], ["torchvision"], ["torchvision", "torchaudio"]]
 
 
@@ -184,7 +185,7 @@ def test_a_change_of_strategy_leaves_no_remains(
     before = {"torch_version": "2.14", **MOVES[one][0]}
     edits = (own_sections, own_modules, own_ignores, five_packages)
     project, fresh = edited_and_updated(
-        template_with_releases, tmp_path, VERSIONS[0], edits, before, MOVES[other][0]
+        template_with_releases, tmp_path, OLDEST, edits, before, MOVES[other][0]
     )
     assert sorted_lines(project) == sorted_lines(fresh)
 

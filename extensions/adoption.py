@@ -15,16 +15,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from .names import FAMILY, toml_string
 from .plan import Plan, Requirement
 
 # What `uv init` writes for whoever gives none.
 NO_DESCRIPTION = "Add your description here"
-FAMILY = frozenset(
-    {
-        *("torch", "torchvision", "torchaudio", "triton", "triton-rocm", "triton-xpu"),
-        *("pytorch-triton", "pytorch-triton-rocm", "pytorch-triton-xpu"),
-    }
-)
 # The keys of `project` that the template writes.
 PROJECT = frozenset(
     {
@@ -126,6 +121,7 @@ def _adopt(folder: Path, text: str, content: Mapping[str, Any]) -> Adopted:
     project = content.get("project", {})
     groups = content.get("dependency-groups", {})
     uv = content.get("tool", {}).get("uv", {})
+    dev = _foreign(groups.get("dev", ()))
     tables, lost = _tables(text)
     # A table of its own stays as it is.
     own_table = r"^\s*\[+project\.{}[\].]"
@@ -145,9 +141,9 @@ def _adopt(folder: Path, text: str, content: Mapping[str, Any]) -> Adopted:
         answers=_answers(folder, content),
         version=str(project.get("version", "0.1.0")),
         project={_key(k): _toml(project[k]) for k in inline if k not in PROJECT | {"dynamic"}},
-        dependencies=tuple(_foreign(map(_plain, project.get("dependencies", ())))),
-        dev=tuple(_foreign(_plain(x) for x in groups.get("dev", ()) if isinstance(x, str))),
-        includes=tuple(_toml(x) for x in groups.get("dev", ()) if not isinstance(x, str)),
+        dependencies=tuple(_foreign(project.get("dependencies", ()))),
+        dev=tuple(item for item in dev if isinstance(item, str)),
+        includes=tuple(_toml(item) for item in dev if not isinstance(item, str)),
         groups=_lists({name: listed for name, listed in groups.items() if name != "dev"}),
         extras=_lists(project.get("optional-dependencies", {})),
         sources=sources,
@@ -198,24 +194,14 @@ def _merged(
     return (*(r for r in ours if isinstance(r, str) or r.name not in names), *theirs)
 
 
-def _foreign(requirements: Iterable[str]) -> Iterable[str]:
-    return (text for text in requirements if _name(text) not in FAMILY)
+def _foreign(listed: Iterable[Any]) -> list[Any]:
+    """A list without PyTorch's packages, and without `"`: markers may have either quotes."""
+    texts = (x.replace('"', "'") if isinstance(x, str) else x for x in listed)
+    return [x for x in texts if not isinstance(x, str) or _name(x) not in FAMILY]
 
 
 def _lists(found: Mapping[str, Iterable[Any]]) -> Lists:
-    return {
-        _key(name): tuple(
-            _toml(_plain(item) if isinstance(item, str) else item)
-            for item in listed
-            if not isinstance(item, str) or _name(item) not in FAMILY
-        )
-        for name, listed in found.items()
-    }
-
-
-def _plain(requirement: str) -> str:
-    """A requirement that needs no escapes: its markers may have either quotes."""
-    return requirement.replace('"', "'")
+    return {_key(name): tuple(map(_toml, _foreign(listed))) for name, listed in found.items()}
 
 
 def _name(requirement: str) -> str:
@@ -224,7 +210,7 @@ def _name(requirement: str) -> str:
 
 
 def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else toml_string(name)
 
 
 def _toml(value: Any) -> str:
@@ -233,7 +219,7 @@ def _toml(value: Any) -> str:
         return f"{{ {', '.join(f'{_key(k)} = {_toml(v)}' for k, v in value.items())} }}"
     if isinstance(value, list):
         return f"[{', '.join(map(_toml, value))}]"
-    return json.dumps(value, ensure_ascii=False)
+    return toml_string(value) if isinstance(value, str) else json.dumps(value)
 
 
 def _tables(text: str) -> tuple[str, list[str]]:

@@ -12,47 +12,49 @@ from .backends import AUTO
 from .names import PYPI_URL, PYTORCH_URL
 from .platforms import LINUX, MACOS, PLATFORMS, WINDOWS
 
-STRATEGIES = {
-    "pypi": "only PyPI: CUDA on Linux, CPU on Windows, MPS on macOS",
-    "index": "one PyTorch index for all platforms that it serves",
-    "markers": "another index per operating system",
-    "extras": "uv sync --extra cpu, or --extra cu130",
-    "groups": "dependency groups with a default: plain uv sync is right",
-    "pip": "the uv pip interface, without a lock",
-}
-LICENSES = {
-    "MIT": "MIT",
-    "Apache-2.0": "Apache License 2.0",
-    "BSD-3-Clause": "BSD 3-Clause",
-    "proprietary": "none: all rights reserved",
-}
-EXAMPLES = {
-    "none": "an empty package with a device helper",
-    "training": "a training program: distributed, resumable, tested",
-}
-CI = {
-    "github": "GitHub Actions",
-    "gitlab": "GitLab CI/CD",
-    "none": "none",
-}
-CONTAINERS = {
-    "docker": "a Dockerfile",
-    "devcontainer": "a development container",
-}
-TYPE_CHECKERS = {
-    "ty": "ty",
-    "mypy": "mypy",
-    "none": "none",
-}
-
-AUTHENTICATE = {
-    "auto": "no: it may be read by everybody who reaches it",
-    "always": "yes: uv reads it from the environment or ~/.netrc",
-}
-TEMPLATE_UPDATES = {
-    "none": "by hand: copier update",
-    "workflow": "a weekly GitHub workflow opens a pull request",
-    "renovate": "Renovate opens a pull request",
+# The questions whose values are the same whatever was answered before.
+VALUES: Mapping[str, Mapping[str, str]] = {
+    "license": {
+        "MIT": "MIT",
+        "Apache-2.0": "Apache License 2.0",
+        "BSD-3-Clause": "BSD 3-Clause",
+        "proprietary": "none: all rights reserved",
+    },
+    "strategy": {
+        "pypi": "only PyPI: CUDA on Linux, CPU on Windows, MPS on macOS",
+        "index": "one PyTorch index for all platforms that it serves",
+        "markers": "another index per operating system",
+        "extras": "uv sync --extra cpu, or --extra cu130",
+        "groups": "dependency groups with a default: plain uv sync is right",
+        "pip": "the uv pip interface, without a lock",
+    },
+    "example": {
+        "none": "an empty package with a device helper",
+        "training": "a training program: distributed, resumable, tested",
+    },
+    "ci": {
+        "github": "GitHub Actions",
+        "gitlab": "GitLab CI/CD",
+        "none": "none",
+    },
+    "containers": {
+        "docker": "a Dockerfile",
+        "devcontainer": "a development container",
+    },
+    "type_checker": {
+        "ty": "ty",
+        "mypy": "mypy",
+        "none": "none",
+    },
+    "authenticate": {
+        "auto": "no: it may be read by everybody who reaches it",
+        "always": "yes: uv reads it from the environment or ~/.netrc",
+    },
+    "template_updates": {
+        "none": "by hand: copier update",
+        "workflow": "a weekly GitHub workflow opens a pull request",
+        "renovate": "Renovate opens a pull request",
+    },
 }
 
 # In the order in which they are asked: a later answer may be refused because of an earlier one.
@@ -93,6 +95,7 @@ _ASKED_FOR = {
     "backends": ("extras", "groups"),
     "default_backend": ("groups",),
 }
+BACKEND_KEYS = frozenset(_ASKED_FOR)
 
 _SCALARS = (str, int, float)
 

@@ -19,11 +19,18 @@ PYPI_URL = "https://pypi.org/simple"
 PLACEHOLDER = "{backend}"
 _STAND_IN = "0backend0"
 
+# What PyTorch releases together, under all its names.
+FAMILY = frozenset(
+    {
+        *("torch", "torchvision", "torchaudio", "triton", "triton-rocm", "triton-xpu"),
+        *("pytorch-triton", "pytorch-triton-rocm", "pytorch-triton-xpu"),
+    }
+)
 # What a rendered project itself installs: a project or package of the same name would shadow it.
 PROJECT_PACKAGES = frozenset(
     {
-        *("torch", "torchvision", "torchaudio", "torchgen", "functorch", "triton"),
-        *("triton-rocm", "triton-xpu", "pytorch-triton-rocm", "pytorch-triton-xpu"),
+        *FAMILY,
+        *("torchgen", "functorch"),
         *("filelock", "typing-extensions", "sympy", "mpmath", "networkx", "jinja2", "markupsafe"),
         *("fsspec", "setuptools", "numpy", "pillow", "pil", "pytest", "ruff", "iniconfig"),
         *("packaging", "pluggy", "pygments", "colorama", "tomli", "exceptiongroup"),

@@ -11,34 +11,13 @@ from typing import Any
 import yaml
 
 from . import names
-from .answers import (
-    AUTHENTICATE,
-    CI,
-    CONTAINERS,
-    EXAMPLES,
-    KEYS,
-    LICENSES,
-    LISTS,
-    STRATEGIES,
-    TEMPLATE_UPDATES,
-    TYPE_CHECKERS,
-)
+from .answers import BACKEND_KEYS, KEYS, LISTS, VALUES
 from .backends import AUTO
 from .platforms import PLATFORMS
 from .refusals import nearest_backend
 from .tables import Tables
 
-_FIXED: Mapping[str, Collection[str]] = {
-    "license": LICENSES,
-    "strategy": STRATEGIES,
-    "platforms": PLATFORMS,
-    "example": EXAMPLES,
-    "ci": CI,
-    "containers": CONTAINERS,
-    "type_checker": TYPE_CHECKERS,
-    "authenticate": AUTHENTICATE,
-    "template_updates": TEMPLATE_UPDATES,
-}
+_FIXED: Mapping[str, Collection[str]] = {**VALUES, "platforms": PLATFORMS}
 _URLS = ("index_url", "pypi_url")
 _TEXTS: Mapping[str, Callable[[str], str | None]] = {
     "index_url": lambda url: names.index_url_refusal(url, ()),
@@ -47,7 +26,6 @@ _TEXTS: Mapping[str, Callable[[str], str | None]] = {
         None if domain.startswith("@") else f"a domain begins with @. Nearest: @{domain}"
     ),
 }
-_BACKENDS = ("backend", "linux_backend", "windows_backend", "backends", "default_backend")
 
 
 @dataclass(frozen=True)
@@ -66,7 +44,7 @@ class Policy:
 
     def rule(self, key: str) -> Rule | None:
         """The rule of a question; every question about a backend has that of `backends`."""
-        return self.rules.get("backends" if key in _BACKENDS else key)
+        return self.rules.get("backends" if key in BACKEND_KEYS else key)
 
     def allows(self, key: str, value: Any) -> bool:
         """Whether an answer is inside the policy; of a list, every one of its values."""
@@ -142,7 +120,7 @@ class Policy:
 
 
 def _nearest(key: str, value: str, allowed: Collection[str]) -> str:
-    if key in _BACKENDS:
+    if key in BACKEND_KEYS:
         fit = nearest_backend(allowed, value)
         return fit if fit in allowed else next(iter(allowed))
     if key == "user_email":
@@ -174,7 +152,7 @@ def load(file: Path) -> Policy:
 
 
 def _rule(key: str, rule: Any) -> Rule:
-    questions = [k for k in KEYS if k not in _BACKENDS or k == "backends"]
+    questions = [k for k in KEYS if k not in BACKEND_KEYS or k == "backends"]
     if key not in questions:
         close = difflib.get_close_matches(str(key), questions, 1, 0)
         raise ValueError(f"there is no question {key!r}. Nearest: {close[0]}")

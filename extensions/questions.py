@@ -8,23 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from . import names
-from .answers import (
-    AUTHENTICATE,
-    CI,
-    CONTAINERS,
-    DEFAULT_STRATEGY,
-    EXAMPLES,
-    KEYS,
-    LICENSES,
-    LISTS,
-    PYPI_URL,
-    PYTORCH_URL,
-    STRATEGIES,
-    TEMPLATE_UPDATES,
-    TYPE_CHECKERS,
-    Known,
-    asked,
-)
+from .answers import DEFAULT_STRATEGY, KEYS, LISTS, PYPI_URL, PYTORCH_URL, VALUES, Known, asked
 from .backends import AUTO, kind, label
 from .machine import Machine, fitting_backends
 from .platforms import MACOS, PLATFORMS, WINDOWS
@@ -45,11 +29,13 @@ def choices(key: str, tables: Tables, known: Known) -> dict[str, str]:
 def _choices(key: str, tables: Tables, known: Known) -> dict[str, str]:
     line = _line(tables, known)
     match key:
-        case "license":
-            return {text: name for name, text in LICENSES.items()}
         case "strategy":
-            fit = [n for n in STRATEGIES if why_not(key, tables, {**known, key: n}) is None]
-            return {f"{name}: {STRATEGIES[name]}": name for name in fit}
+            fit = [n for n in VALUES[key] if why_not(key, tables, {**known, key: n}) is None]
+            return {f"{name}: {VALUES[key][name]}": name for name in fit}
+        case "example":
+            return {f"{name}: {text}": name for name, text in VALUES[key].items()}
+        case _ if key in VALUES:
+            return {text: name for name, text in VALUES[key].items()}
         case "torch_version":
             return {_line_label(other): name for name, other in tables.lines.items()}
         case "python_version":
@@ -58,18 +44,6 @@ def _choices(key: str, tables: Tables, known: Known) -> dict[str, str]:
             return {platform.label: name for name, platform in PLATFORMS.items()}
         case "packages":
             return {f"{c.name} {c.version}": c.name for c in line.companions.values()}
-        case "example":
-            return {f"{name}: {text}": name for name, text in EXAMPLES.items()}
-        case "ci":
-            return {text: name for name, text in CI.items()}
-        case "containers":
-            return {text: name for name, text in CONTAINERS.items()}
-        case "type_checker":
-            return {text: name for name, text in TYPE_CHECKERS.items()}
-        case "authenticate":
-            return {text: name for name, text in AUTHENTICATE.items()}
-        case "template_updates":
-            return {text: name for name, text in TEMPLATE_UPDATES.items()}
     offered = list(known.get("backends", ())) if key == "default_backend" else line.backends()
     if key == "windows_backend":
         offered = [b for b in offered if WINDOWS in line.indexes[b]]

@@ -7,20 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from . import names
-from .answers import (
-    AUTHENTICATE,
-    CI,
-    CONTAINERS,
-    EXAMPLES,
-    LICENSES,
-    PYTORCH_URL,
-    STRATEGIES,
-    TEMPLATE_UPDATES,
-    TYPE_CHECKERS,
-    Known,
-    asked,
-    targets,
-)
+from .answers import PYTORCH_URL, VALUES, Known, asked, targets
 from .backends import AUTO, kind, label, version
 from .platforms import LINUX, MACOS, PLATFORMS, WINDOWS
 from .tables import Line, Tables, minor
@@ -36,6 +23,12 @@ def why_not(key: str, tables: Tables, known: Known) -> str | None:
     if tables.policy and (reason := tables.policy.why_not(key, known[key])):
         return reason
     return _CHECKS[key](tables, key, known)
+
+
+def parted(reason: str) -> tuple[str, str]:
+    """A refusal as why, and what is nearest; that is empty where nothing is named."""
+    why, mark, nearest = reason.rpartition(". Nearest: ")
+    return (why, nearest) if mark else (reason, "")
 
 
 def why_not_any(keys: Iterable[str], tables: Tables, known: Known) -> str | None:
@@ -62,10 +55,10 @@ def _unknown(value: str, what: str, offered: Collection[str], nearest: str | Non
     )
 
 
-def _one_of(what: str, offered: Collection[str]) -> Check:
+def _one_of(what: str) -> Check:
     def check(tables: Tables, key: str, known: Known) -> str | None:
         value = known[key]
-        return None if value in offered else _unknown(value, what, offered)
+        return None if value in VALUES[key] else _unknown(value, what, VALUES[key])
 
     return check
 
@@ -131,8 +124,8 @@ def _python_version(tables: Tables, key: str, known: Known) -> str | None:
 
 def _strategy(tables: Tables, key: str, known: Known) -> str | None:
     value, line = known[key], _line(tables, known)
-    if value not in STRATEGIES:
-        return _unknown(value, "strategy", STRATEGIES)
+    if value not in VALUES[key]:
+        return _unknown(value, "strategy", VALUES[key])
     if tables.policy is None or line is None:
         return None
     if value == "pypi":
@@ -155,7 +148,7 @@ def _pypi_outside(tables: Tables, line: Line, chosen: Iterable[str]) -> str | No
         build = line.pypi.get(platform, "cpu")
         reason = tables.policy and build != "cpu" and tables.policy.why_not("backends", build)
         if reason:
-            why, _, nearest = reason.partition(". Nearest: ")
+            why, nearest = parted(reason)
             return (
                 f"PyPI's torch {line.name} for {PLATFORMS[platform].label} is {build}, and {why}. "
                 f"Nearest: the strategy index with {nearest}"
@@ -355,8 +348,8 @@ def _index_url(tables: Tables, key: str, known: Known) -> str | None:
 
 
 def _ci(tables: Tables, key: str, known: Known) -> str | None:
-    if known[key] not in CI:
-        return _unknown(known[key], "CI", CI)
+    if known[key] not in VALUES[key]:
+        return _unknown(known[key], "CI", VALUES[key])
     if known[key] == "gitlab" and not _on_linux(known):
         return (
             "GitLab's jobs run on Linux, which the project does not claim. "
@@ -367,8 +360,8 @@ def _ci(tables: Tables, key: str, known: Known) -> str | None:
 
 def _containers(tables: Tables, key: str, known: Known) -> str | None:
     for container in known[key]:
-        if container not in CONTAINERS:
-            return _unknown(container, "container", CONTAINERS)
+        if container not in VALUES[key]:
+            return _unknown(container, "container", VALUES[key])
     if known[key] and not _on_linux(known):
         return (
             "containers run Linux, which the project does not claim. "
@@ -378,8 +371,8 @@ def _containers(tables: Tables, key: str, known: Known) -> str | None:
 
 
 def _template_updates(tables: Tables, key: str, known: Known) -> str | None:
-    if known[key] not in TEMPLATE_UPDATES:
-        return _unknown(known[key], "way of updates", TEMPLATE_UPDATES)
+    if known[key] not in VALUES[key]:
+        return _unknown(known[key], "way of updates", VALUES[key])
     if known[key] == "workflow" and known.get("ci", "github") != "github":
         return "the workflow is one of GitHub's. Nearest: renovate, or take github for ci"
     return None
@@ -395,7 +388,7 @@ _CHECKS: dict[str, Check] = {
     "project_description": _text(names.text_refusal),
     "user_name": _text(names.text_refusal),
     "user_email": _text(names.email_refusal),
-    "license": _one_of("license", LICENSES),
+    "license": _one_of("license"),
     "torch_version": _torch_version,
     "python_version": _python_version,
     "strategy": _strategy,
@@ -407,11 +400,11 @@ _CHECKS: dict[str, Check] = {
     "packages": _packages,
     "platforms": _platforms,
     "index_url": _index_url,
-    "example": _one_of("example", EXAMPLES),
+    "example": _one_of("example"),
     "ci": _ci,
     "containers": _containers,
-    "type_checker": _one_of("type checker", TYPE_CHECKERS),
+    "type_checker": _one_of("type checker"),
     "pypi_url": _text(names.pypi_url_refusal),
-    "authenticate": _one_of("authentication", AUTHENTICATE),
+    "authenticate": _one_of("authentication"),
     "template_updates": _template_updates,
 }

@@ -234,8 +234,7 @@ class TorchIndex(Extension):
             if key == "authenticate" and value == "auto" and _is_rendered(*self._place(context)):
                 self._say("authenticate: so far CI had a login for the mirror. Taken: auto, none.")
         if reason:
-            why = reason.rpartition(". Nearest: ")[0] or reason
-            self._say(f"{key}: {why}. Taken: {value or 'none'}.")
+            self._say_taken(key, reason, value)
         return json.dumps(value) if isinstance(value, list) else value
 
     def adopted(self, context: Context) -> Any:
@@ -281,9 +280,8 @@ class TorchIndex(Extension):
                 given = [value] if key in answers.LISTS else value
                 again = refusals.why_not(key, self.offered, {**known, key: given})
                 reason = f"{value}: {again}" if again else reason
-        why = reason.rpartition(". Nearest: ")[0] or reason
         raise UserMessageError(
-            f"{key}: nothing fits that policy.yml allows. {why}. "
+            f"{key}: nothing fits that policy.yml allows. {refusals.parted(reason)[0]}. "
             "Nearest: another answer before, or another policy."
         )
 
@@ -296,7 +294,10 @@ class TorchIndex(Extension):
                 "line again afterwards."
             )
         if reason:
-            self._say(f"{key}: {reason.rpartition('. Nearest: ')[0]}. Taken: {value}.")
+            self._say_taken(key, reason, value)
+
+    def _say_taken(self, key: str, reason: str, value: Any) -> None:
+        self._say(f"{key}: {refusals.parted(reason)[0]}. Taken: {value or 'none'}.")
 
     def _say(self, message: str) -> None:
         """Tell once what became of a recorded answer that an update makes impossible.
@@ -315,8 +316,8 @@ class TorchIndex(Extension):
             return ""
         reason = refusals.why_not(key, self.offered, known) or ""
         # The line under a prompt is cut at the window's edge: what works comes first.
-        why, _, nearest = reason.rpartition(". Nearest: ")
-        return f"Nearest: {nearest}. {why}" if why else reason
+        why, nearest = refusals.parted(reason)
+        return f"Nearest: {nearest}. {why}" if nearest else why
 
     @pass_context
     def torch_plan(self, context: Context) -> Any:

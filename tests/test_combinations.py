@@ -12,17 +12,7 @@ from typing import Any
 
 import pytest
 
-from extensions.answers import (
-    AUTHENTICATE,
-    CI,
-    EXAMPLES,
-    KEYS,
-    LICENSES,
-    PYPI_URL,
-    PYTORCH_URL,
-    TEMPLATE_UPDATES,
-    TYPE_CHECKERS,
-)
+from extensions.answers import KEYS, PYPI_URL, PYTORCH_URL, VALUES
 from extensions.platforms import PLATFORMS
 from extensions.refusals import why_not_any
 from tests.cells import LINES, TABLES
@@ -73,15 +63,15 @@ def combinations(strategy: str, name: str) -> Iterator[dict[str, Any]]:
 def surroundings(seed: str) -> Iterator[dict[str, Any]]:
     """What is rendered around the code: any values, always the same for a seed."""
     values = {
-        "ci": list(CI),
+        "ci": list(VALUES["ci"]),
         "containers": [["docker", "devcontainer"], ["docker"], ["devcontainer"], []],
-        "type_checker": list(TYPE_CHECKERS),
-        "example": list(EXAMPLES),
-        "license": list(LICENSES),
+        "type_checker": list(VALUES["type_checker"]),
+        "example": list(VALUES["example"]),
+        "license": list(VALUES["license"]),
         "index_url": [PYTORCH_URL, "https://mirror.example.org/whl"],
         "pypi_url": [PYPI_URL, "https://mirror.example.org/simple"],
-        "authenticate": list(AUTHENTICATE),
-        "template_updates": list(TEMPLATE_UPDATES),
+        "authenticate": list(VALUES["authenticate"]),
+        "template_updates": list(VALUES["template_updates"]),
     }
     random = Random(seed)
     while True:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from extensions.answers import CI, TEMPLATE_UPDATES
+from extensions.answers import VALUES
 from extensions.drift import Templates, own_sources
 from tests.conftest import ROOT, THIS_PYTHON
 from tests.edits import dev_packages, fewer_packages, five_packages, own_modules, own_sections
@@ -87,7 +87,7 @@ def test_files_that_name_the_template_are_no_drift(
 ) -> None:
     accepted = [
         {"ci": ci, "template_updates": updates}
-        for ci, updates in product(CI, TEMPLATE_UPDATES)
+        for ci, updates in product(VALUES["ci"], VALUES["template_updates"])
         if updates != "workflow" or ci == "github"
     ]
     fleet = [

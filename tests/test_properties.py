@@ -12,17 +12,7 @@ from copier.errors import UserMessageError
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from extensions.answers import (
-    AUTHENTICATE,
-    CI,
-    CONTAINERS,
-    EXAMPLES,
-    KEYS,
-    LICENSES,
-    STRATEGIES,
-    TEMPLATE_UPDATES,
-    TYPE_CHECKERS,
-)
+from extensions.answers import KEYS, LISTS, VALUES
 from extensions.platforms import PLATFORMS
 from tests.cells import LINES, TABLES
 from tests.checks import check_everything
@@ -45,15 +35,14 @@ def some_of(values: list[str]) -> st.SearchStrategy[Any]:
 
 
 PLAUSIBLE: dict[str, st.SearchStrategy[Any]] = {
+    **{key: (some_of if key in LISTS else one_of)(list(VALUES[key])) for key in VALUES},
     "project_name": st.from_regex(r"[A-Za-z][A-Za-z0-9 ._-]{0,30}", fullmatch=True),
     "package_name": st.from_regex(r"[a-z][a-z0-9_]{0,20}", fullmatch=True),
     "project_description": TEXT | NASTY,
     "user_name": TEXT | NASTY,
     "user_email": st.emails() | NASTY,
-    "license": one_of(list(LICENSES)),
     "torch_version": one_of(LINES),
     "python_version": one_of(PYTHONS),
-    "strategy": one_of(list(STRATEGIES)),
     "backend": one_of([*BACKENDS, "auto"]),
     "linux_backend": one_of(BACKENDS),
     "windows_backend": one_of(BACKENDS),
@@ -69,15 +58,9 @@ PLAUSIBLE: dict[str, st.SearchStrategy[Any]] = {
             "ftp://x",
         ]
     ),
-    "example": one_of(list(EXAMPLES)),
-    "ci": one_of(list(CI)),
-    "containers": some_of(list(CONTAINERS)),
-    "type_checker": one_of(list(TYPE_CHECKERS)),
     "pypi_url": st.sampled_from(
         ["https://mirror.example.org/simple", "http://[::1]:3141/", "https://u:p@x/", "pypi.org"]
     ),
-    "authenticate": one_of(list(AUTHENTICATE)),
-    "template_updates": one_of(list(TEMPLATE_UPDATES)),
 }
 
 

@@ -7,16 +7,7 @@ from typing import Any
 
 import pytest
 
-from extensions.answers import (
-    KEYS,
-    LICENSES,
-    LISTS,
-    PYTORCH_URL,
-    STRATEGIES,
-    asked,
-    native,
-    read,
-)
+from extensions.answers import KEYS, LISTS, PYTORCH_URL, VALUES, asked, native, read
 from extensions.machine import Machine
 from extensions.platforms import MACOS, PLATFORMS, WINDOWS
 from extensions.questions import NOT_VERIFIED, choices, default
@@ -281,7 +272,7 @@ STARTS = [
 @pytest.mark.parametrize("line", LINES)
 @pytest.mark.parametrize("machine", MACHINES)
 def test_the_defaults_of_all_questions_are_accepted_together(line, machine):
-    for strategy, start in product(STRATEGIES, STARTS):
+    for strategy, start in product(VALUES["strategy"], STARTS):
         if line == "2.15" and strategy == "pypi" and "packages" in start:
             continue  # PyPI's torch 2.15 and torchaudio do not go together, so nothing fits.
         known: dict[str, Any] = {**start, "torch_version": line, "strategy": strategy}
@@ -296,8 +287,8 @@ def test_the_defaults_of_all_questions_are_accepted_together(line, machine):
 
 
 def test_fixed_choices_are_all_offered():
-    assert values("license") == list(LICENSES)
-    assert values("strategy") == list(STRATEGIES)
+    assert values("license") == list(VALUES["license"])
+    assert values("strategy") == list(VALUES["strategy"])
     assert values("torch_version") == LINES
     assert values("platforms") == list(PLATFORMS)
     assert values("packages", torch_version="2.14") == ["torchvision", "torchaudio"]

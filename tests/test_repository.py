@@ -7,7 +7,7 @@ import subprocess
 
 import yaml
 
-from extensions.answers import KEYS, STRATEGIES
+from extensions.answers import KEYS, VALUES
 from tests.cells import TABLES
 from tests.conftest import ROOT
 from tests.project import UV
@@ -49,7 +49,7 @@ def test_the_readme_names_every_question_and_strategy() -> None:
     for key in KEYS:
         assert f"`{key}`" in section
     section = README.split("## Which strategy")[1].split("\n## ")[0]
-    for strategy in STRATEGIES:
+    for strategy in VALUES["strategy"]:
         assert f"`{strategy}`" in section
 
 

@@ -12,18 +12,7 @@ from typing import Any
 
 import pytest
 
-from extensions.answers import (
-    AUTHENTICATE,
-    CI,
-    CONTAINERS,
-    EXAMPLES,
-    KEYS,
-    LICENSES,
-    STRATEGIES,
-    TEMPLATE_UPDATES,
-    TYPE_CHECKERS,
-    Answers,
-)
+from extensions.answers import KEYS, LISTS, VALUES, Answers
 from extensions.automation import automate
 from extensions.planner import make_plan
 from extensions.refusals import why_not_any
@@ -117,17 +106,9 @@ def test_every_two_answers_meet() -> None:
     assert pairs(DOMAIN, fits) <= met
     assert all(map(fits, ROWS))
     assert len(ROWS) <= 30
-    for key, offered in {
-        "strategy": STRATEGIES,
-        "license": LICENSES,
-        "example": EXAMPLES,
-        "ci": CI,
-        "type_checker": TYPE_CHECKERS,
-        "authenticate": AUTHENTICATE,
-        "template_updates": TEMPLATE_UPDATES,
-    }.items():
-        assert set(DOMAIN[key]) == set(offered)
-    assert {name for chosen in DOMAIN["containers"] for name in chosen} == set(CONTAINERS)
+    for key, offered in VALUES.items():
+        chosen = [name for names in DOMAIN[key] for name in names] if key in LISTS else DOMAIN[key]
+        assert set(chosen) == set(offered)
     assert set(BACKENDS) == {(row["strategy"], row["kind"]) for row in ROWS}
 
 

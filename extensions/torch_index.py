@@ -48,11 +48,17 @@ def _module(name: str) -> ModuleType:
 
 # A template in a plain folder is not ours to write to.
 _writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-adoption, answers, automation = map(_module, ("adoption", "answers", "automation"))
-conflicts, destination, diagnosis = map(_module, ("conflicts", "destination", "diagnosis"))
-machine, names, planner = map(_module, ("machine", "names", "planner"))
-policy, questions, refusals = map(_module, ("policy", "questions", "refusals"))
-stopped, tables = map(_module, ("stopped", "tables"))
+releases = _module("tables.releases")
+choices, contract, machine = map(
+    _module, ("questions.choices", "questions.contract", "questions.machine")
+)
+names, policy, refusals = map(
+    _module, ("questions.names", "questions.policy", "questions.refusals")
+)
+automation, diagnosis, planner = map(_module, ("plan.automation", "plan.diagnosis", "plan.planner"))
+adoption, conflicts, destination, stopped = map(
+    _module, ("project.adoption", "project.conflicts", "project.destination", "project.stopped")
+)
 sys.dont_write_bytecode = _writes
 
 
@@ -153,7 +159,7 @@ class TorchIndex(Extension):
 
     @cached_property
     def tables(self) -> Any:
-        return tables.load(_FOLDER)
+        return releases.load(_FOLDER)
 
     @cached_property
     def offered(self) -> Any:
@@ -175,10 +181,10 @@ class TorchIndex(Extension):
         question if the destination cannot be written: the person sees the reason alone, before
         anything is written, where a validator would end in a traceback.
         """
-        known = answers.read(context)
-        asked = answers.asked(key, known)
+        known = contract.read(context)
+        asked = contract.asked(key, known)
         folder, conf = self._place(context)
-        if key == answers.KEYS[0]:
+        if key == contract.KEYS[0]:
             if reason := destination.refusal(folder):
                 raise UserMessageError(f"{reason}.")
             stopped.undo_when_stopped()
@@ -188,7 +194,7 @@ class TorchIndex(Extension):
             given = {**conf["settings"].defaults, **given}
         if key in given:
             try:
-                value = answers.native(key, given[key])
+                value = contract.native(key, given[key])
                 reason = refusals.why_not(key, self.offered, {**known, key: value}) if asked else ""
             except ValueError as error:
                 reason = str(error)
@@ -202,25 +208,25 @@ class TorchIndex(Extension):
 
         Copier parses an answer even then, and lets anything pass where nothing is offered.
         """
-        known = answers.read(context)
-        if not answers.asked(key, known):
+        known = contract.read(context)
+        if not contract.asked(key, known):
             return "[]"
-        return json.dumps(questions.choices(key, self.offered, known))
+        return json.dumps(choices.choices(key, self.offered, known))
 
     @pass_context
     def default_for(self, context: Context, key: str) -> Any:
         """The default answer; Copier's UNSET for a question that is not asked."""
-        known = answers.read(context)
+        known = contract.read(context)
         previous = known.pop(key, None)
-        if not answers.asked(key, known):
+        if not contract.asked(key, known):
             return context["UNSET"]
         reason = previous is not None and refusals.why_not(
             key, self.offered, {**known, key: previous}
         )
-        value = questions.successor(key, self.offered, known, previous) if reason else previous
+        value = choices.successor(key, self.offered, known, previous) if reason else previous
         if value is None:
             adopted = self.adopted(context).answers
-            value = questions.default(
+            value = choices.default(
                 key,
                 self.offered,
                 known,
@@ -277,7 +283,7 @@ class TorchIndex(Extension):
         if rule := policy.rule(key):
             # Why the default is outside says less than why nothing else will do.
             for value in rule.allow:
-                given = [value] if key in answers.LISTS else value
+                given = [value] if key in contract.LISTS else value
                 again = refusals.why_not(key, self.offered, {**known, key: given})
                 reason = f"{value}: {again}" if again else reason
         raise UserMessageError(
@@ -311,7 +317,7 @@ class TorchIndex(Extension):
     @pass_context
     def refusal_for(self, context: Context, key: str) -> str:
         """Why the answer cannot work; empty if it can."""
-        known = answers.read(context)
+        known = contract.read(context)
         if key not in known:
             return ""
         reason = refusals.why_not(key, self.offered, known) or ""
@@ -322,7 +328,7 @@ class TorchIndex(Extension):
     @pass_context
     def torch_plan(self, context: Context) -> Any:
         """The plan for the answers: made once, though most files ask for it."""
-        complete = answers.Answers.complete(answers.read(context))
+        complete = contract.Answers.complete(contract.read(context))
         if complete not in self.plans:
             plan = planner.make_plan(self.tables, complete)
             self.plans[complete] = adoption.around(plan, self.adopted(context))
@@ -347,12 +353,12 @@ class TorchIndex(Extension):
     @pass_context
     def automation(self, context: Context) -> Any:
         """What CI and containers do with the plan."""
-        complete = answers.Answers.complete(answers.read(context))
+        complete = contract.Answers.complete(contract.read(context))
         return automation.automate(self.torch_plan(context), complete)
 
     @pass_context
     def diagnosis(self, context: Context) -> Any:
         """What the smoke test must know beside the plan."""
         return diagnosis.make_diagnosis(
-            self.offered, answers.read(context), self.torch_plan(context)
+            self.offered, contract.read(context), self.torch_plan(context)
         )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from extensions.tables import load
+from extensions.tables.releases import load
 
 TABLES = load(Path(__file__).resolve().parent.parent / "extensions")
 LINES = list(TABLES.lines)

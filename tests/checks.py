@@ -19,11 +19,11 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 from validate_pyproject import api, plugins
 
-from extensions.answers import PYPI_URL, PYTORCH_URL
-from extensions.backends import index_name, kind
-from extensions.names import index_of
-from extensions.platforms import PLATFORMS, WINDOWS
-from extensions.tables import next_minor
+from extensions.questions.contract import PYPI_URL, PYTORCH_URL
+from extensions.questions.names import index_of
+from extensions.tables.backends import index_name, kind
+from extensions.tables.platforms import PLATFORMS, WINDOWS
+from extensions.tables.releases import next_minor
 from tests.cells import TABLES
 from tests.project import Project
 from tests.schemas import SCHEMAS, check_file

@@ -16,8 +16,8 @@ from typing import Any
 import yaml
 from copier import run_copy
 
-from extensions.answers import PYTORCH_URL
-from extensions.platforms import PLATFORMS
+from extensions.questions.contract import PYTORCH_URL
+from extensions.tables.platforms import PLATFORMS
 
 # Of PEP 508 markers and of uv's --python-platform, in the README's words.
 TARGETS = {

@@ -14,7 +14,7 @@ import pytest
 from copier import run_update
 from copier.errors import UserMessageError
 
-from extensions.adoption import adopt as read
+from extensions.project.adoption import adopt as read
 from tests.conftest import ROOT, THIS_PYTHON
 from tests.git import committed, git, tagged_template
 from tests.project import Project, copied

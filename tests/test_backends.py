@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from extensions.backends import AUTO, dotted, index_name, kind, label, slug, version
+from extensions.tables.backends import AUTO, dotted, index_name, kind, label, slug, version
 from tests.cells import TABLES
 
 BACKENDS = sorted(TABLES.backends())

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from extensions.answers import KEYS, PYPI_URL, PYTORCH_URL, VALUES
-from extensions.platforms import PLATFORMS
-from extensions.refusals import why_not_any
+from extensions.questions.contract import KEYS, PYPI_URL, PYTORCH_URL, VALUES
+from extensions.questions.refusals import why_not_any
+from extensions.tables.platforms import PLATFORMS
 from tests.cells import LINES, TABLES
 from tests.checks import check_everything
 from tests.project import copied

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from extensions.answers import KEYS
+from extensions.questions.contract import KEYS
 from tests.conftest import ROOT, Render
 from tests.project import Project
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from copier.errors import UserMessageError
 
-from extensions import destination, stopped
+from extensions.project import destination, stopped
 from tests.git import committed, git, tagged_template
 from tests.project import copied
 

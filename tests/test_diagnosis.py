@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
-from extensions.answers import KEYS, PYPI_URL, PYTORCH_URL, Answers
-from extensions.diagnosis import Diagnosis, make_diagnosis, python_literal
-from extensions.plan import Plan
-from extensions.planner import make_plan
-from extensions.platforms import PLATFORMS
-from extensions.refusals import why_not_any
+from extensions.plan.diagnosis import Diagnosis, make_diagnosis, python_literal
+from extensions.plan.plan import Plan
+from extensions.plan.planner import make_plan
+from extensions.questions.contract import KEYS, PYPI_URL, PYTORCH_URL, Answers
+from extensions.questions.refusals import why_not_any
+from extensions.tables.platforms import PLATFORMS
 from tests.cells import LINES, TABLES
 from tests.smoke import STRATEGIES
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from extensions.answers import VALUES
 from extensions.drift import Templates, own_sources
+from extensions.questions.contract import VALUES
 from tests.conftest import ROOT, THIS_PYTHON
 from tests.edits import dev_packages, fewer_packages, five_packages, own_modules, own_sections
 from tests.git import git, tagged_template

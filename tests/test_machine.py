@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from extensions import machine
-from extensions.machine import (
+from extensions.questions import machine
+from extensions.questions.machine import (
     VARIABLE,
     Machine,
     fitting_backends,
     platform_name,
     this_machine,
 )
-from extensions.platforms import PLATFORMS
+from extensions.tables.platforms import PLATFORMS
 from tests.cells import CELLS, LINES, TABLES
 
 Tool = Callable[[str], dict[str, str]]

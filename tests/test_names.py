@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extensions.names import (
+from extensions.questions.names import (
     LONGEST_NAME,
     ascii_words,
     distribution_name,

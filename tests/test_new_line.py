@@ -9,7 +9,7 @@ import pytest
 import yaml
 from copier.errors import UserMessageError
 
-from extensions.tables import load
+from extensions.tables.releases import load
 from tests.checks import every_file_parses_and_looks_hand_made, pyproject_fits_the_schemas
 from tests.conftest import THIS_PYTHON, copy_template
 from tests.project import Project

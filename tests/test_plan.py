@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from packaging.markers import Marker
 
-from extensions.answers import KEYS, PYPI_URL, PYTORCH_URL, Answers
-from extensions.plan import Plan
-from extensions.planner import make_plan
-from extensions.platforms import PLATFORMS
-from extensions.refusals import why_not_any
+from extensions.plan.plan import Plan
+from extensions.plan.planner import make_plan
+from extensions.questions.contract import KEYS, PYPI_URL, PYTORCH_URL, Answers
+from extensions.questions.refusals import why_not_any
+from extensions.tables.platforms import PLATFORMS
 from tests.cells import LINES, TABLES
 from tests.test_combinations import SETS_OF_PACKAGES, SETS_OF_PLATFORMS, combinations
 

@@ -7,7 +7,7 @@ from itertools import chain, combinations
 import pytest
 from packaging.markers import Marker
 
-from extensions.platforms import LINUX, MACOS, PLATFORMS, WINDOWS, marker
+from extensions.tables.platforms import LINUX, MACOS, PLATFORMS, WINDOWS, marker
 
 SUBSETS = list(chain.from_iterable(combinations(PLATFORMS, n) for n in range(len(PLATFORMS) + 1)))
 X86, AARCH64 = LINUX

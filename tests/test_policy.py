@@ -11,8 +11,8 @@ import yaml
 from copier import run_update
 from copier.errors import UserMessageError
 
-from extensions.policy import load
-from extensions.questions import choices
+from extensions.questions.choices import choices
+from extensions.questions.policy import load
 from tests.cells import TABLES
 from tests.checks import check_everything
 from tests.conftest import ROOT, copy_template

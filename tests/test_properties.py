@@ -12,8 +12,8 @@ from copier.errors import UserMessageError
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from extensions.answers import KEYS, LISTS, VALUES
-from extensions.platforms import PLATFORMS
+from extensions.questions.contract import KEYS, LISTS, VALUES
+from extensions.tables.platforms import PLATFORMS
 from tests.cells import LINES, TABLES
 from tests.checks import check_everything
 from tests.project import Project

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from extensions.answers import KEYS, LISTS, PYTORCH_URL, VALUES, asked, native, read
-from extensions.machine import Machine
-from extensions.platforms import MACOS, PLATFORMS, WINDOWS
-from extensions.questions import NOT_VERIFIED, choices, default
-from extensions.refusals import why_not
+from extensions.questions.choices import NOT_VERIFIED, choices, default
+from extensions.questions.contract import KEYS, LISTS, PYTORCH_URL, VALUES, asked, native, read
+from extensions.questions.machine import Machine
+from extensions.questions.refusals import why_not
+from extensions.tables.platforms import MACOS, PLATFORMS, WINDOWS
 from tests.cells import LINES, TABLES
 
 NONE = Machine()

@@ -7,7 +7,7 @@ import subprocess
 
 import yaml
 
-from extensions.answers import KEYS, VALUES
+from extensions.questions.contract import KEYS, VALUES
 from tests.cells import TABLES
 from tests.conftest import ROOT
 from tests.project import UV

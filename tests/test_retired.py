@@ -127,7 +127,7 @@ def test_an_answer_moves_with_the_name_of_its_question(template: Path, tmp_path:
     for file in [template / "copier.yml", *template.rglob("*.py"), *template.rglob("*.jinja")]:
         text = file.read_text("utf-8")
         file.write_text(text.replace("type_checker", "typing_tool"), "utf-8")
-    answers = template / "extensions" / "answers.py"
+    answers = template / "extensions" / "questions" / "contract.py"
     text = answers.read_text("utf-8")
     empty = "RENAMED: Mapping[str, str] = {}"
     assert empty in text

@@ -52,7 +52,7 @@ def test_what_extensions_do_is_seen(template: Path, tmp_path: Path) -> None:
 
     bad = tmp_path / "bad"
     shutil.copytree(template, bad)
-    module = bad / "extensions" / "machine.py"
+    module = bad / "extensions" / "questions" / "machine.py"
     module.write_text(
         module.read_text("utf-8")
         + "\nimport socket\nPath(__file__).with_name('x').write_text('x')\n"

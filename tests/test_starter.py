@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
-from extensions.automation import RUNNERS, UV
-from extensions.plan import UV_CAP, UV_FLOOR
-from extensions.tables import minor
+from extensions.plan.automation import RUNNERS, UV
+from extensions.plan.plan import UV_CAP, UV_FLOOR
+from extensions.tables.releases import minor
 from tests.checks import check_everything
 from tests.conftest import THIS_PYTHON, Render
 from tests.schemas import SCHEMAS, check_file

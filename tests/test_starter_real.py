@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from extensions.answers import KEYS, LISTS, VALUES, Answers
-from extensions.automation import automate
-from extensions.planner import make_plan
-from extensions.refusals import why_not_any
+from extensions.plan.automation import automate
+from extensions.plan.planner import make_plan
+from extensions.questions.contract import KEYS, LISTS, VALUES, Answers
+from extensions.questions.refusals import why_not_any
 from tests.cells import TABLES
 from tests.conftest import Render
 from tests.pairwise import all_pairs, covered, pairs

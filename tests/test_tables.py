@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 import extensions
-from extensions.backends import kind
-from extensions.platforms import LINUX, MACOS, PLATFORMS, WINDOWS
-from extensions.tables import UNVERIFIED, load, minor, next_minor
+from extensions.tables.backends import kind
+from extensions.tables.platforms import LINUX, MACOS, PLATFORMS, WINDOWS
+from extensions.tables.releases import UNVERIFIED, load, minor, next_minor
 from tests.cells import CELLS, LINES, TABLES
 
 FOLDER = Path(extensions.__file__).parent

@@ -10,7 +10,7 @@ import yaml
 from copier import load_settings
 from copier._settings import is_trusted_repository
 
-from extensions.names import recorded
+from extensions.questions.names import recorded
 from tests.conftest import ROOT
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from .backends import AUTO
+from ..tables.backends import AUTO
+from ..tables.platforms import LINUX, MACOS, PLATFORMS, WINDOWS
 from .names import PYPI_URL, PYTORCH_URL
-from .platforms import LINUX, MACOS, PLATFORMS, WINDOWS
 
 # The questions whose values are the same whatever was answered before.
 VALUES: Mapping[str, Mapping[str, str]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 AUTO = "auto"
 _CUDA = re.compile(r"cu(\d+)(\d)")
@@ -51,3 +52,17 @@ def slug(backend: str) -> str:
 def index_name(backend: str) -> str:
     """The name of its index in `[[tool.uv.index]]`."""
     return f"pytorch-{slug(backend)}"
+
+
+def nearest_backend(offered: Iterable[str], backend: str) -> str:
+    """The offered backend of the same kind whose version is closest, else `cpu`."""
+    same = [other for other in offered if kind(other) == kind(backend)]
+    if not same:
+        return "cpu"
+
+    def number(name: str) -> int:
+        # 12.6 is nearer to 13.0 than to 13.2; rocm6.2 and rocm6.2.4 differ in length only.
+        major, second, third = (*version(name), 0, 0, 0)[:3]
+        return major * 100 + second * 10 + third
+
+    return min(same, key=lambda other: (abs(number(other) - number(backend)), -number(other)))

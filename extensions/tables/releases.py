@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from .backends import kind, version
-
-if TYPE_CHECKING:
-    from .policy import Policy
 
 # The pure-Python loader is six times slower; a PyYAML without libyaml still works with it.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -97,7 +94,6 @@ class Tables:
     rocm_architectures: Mapping[str, list[str]]
     downloads: Mapping[str, str]
     not_offered: Mapping[str, str]
-    policy: Policy | None = None
 
     def backends(self) -> set[str]:
         """Every backend that some line offers."""

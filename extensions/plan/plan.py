@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .answers import PYTORCH_URL
-from .backends import compute_capability, index_name, kind
-from .names import index_of
-from .platforms import MACOS, PLATFORMS
-from .tables import next_minor
+from ..questions.contract import PYTORCH_URL
+from ..questions.names import index_of
+from ..tables.backends import compute_capability, index_name, kind
+from ..tables.platforms import MACOS, PLATFORMS
+from ..tables.releases import next_minor
 
 # The oldest uv whose locks of conflicting extras and groups hold all fixes: astral-sh/uv #20237.
 UV_FLOOR = "0.12"

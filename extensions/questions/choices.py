@@ -7,23 +7,22 @@ from collections.abc import Callable, Iterator
 from types import MappingProxyType
 from typing import Any
 
+from ..tables.backends import AUTO, kind, label, nearest_backend
+from ..tables.platforms import MACOS, PLATFORMS, WINDOWS
+from ..tables.releases import Line, Tables, minor
 from . import names
-from .answers import DEFAULT_STRATEGY, KEYS, LISTS, PYPI_URL, PYTORCH_URL, VALUES, Known, asked
-from .backends import AUTO, kind, label
+from .contract import DEFAULT_STRATEGY, KEYS, LISTS, PYPI_URL, PYTORCH_URL, VALUES, Known, asked
 from .machine import Machine, fitting_backends
-from .platforms import MACOS, PLATFORMS, WINDOWS
-from .refusals import nearest_backend, why_not, why_not_any
-from .tables import Line, Tables, minor
+from .policy import policy_of
+from .refusals import why_not, why_not_any
 
 NOT_VERIFIED = "not verified"
 
 
 def choices(key: str, tables: Tables, known: Known) -> dict[str, str]:
     """Label to value, for a question with fixed choices, as they fit the earlier answers."""
-    found = _choices(key, tables, known)
-    if tables.policy is None:
-        return found
-    return {text: value for text, value in found.items() if tables.policy.allows(key, value)}
+    found, policy = _choices(key, tables, known), policy_of(tables)
+    return {text: value for text, value in found.items() if policy.allows(key, value)}
 
 
 def _choices(key: str, tables: Tables, known: Known) -> dict[str, str]:
@@ -105,7 +104,7 @@ def default(
     candidates = list(_candidates(key, tables, known, folder, machine))
     if key in adopted:
         candidates.insert(0, adopted[key])
-    rule = tables.policy.rule(key) if tables.policy else None
+    rule = policy_of(tables).rule(key)
     allowed: list[Any] = list(rule.allow) if rule else []
     for pool in (candidates, [allowed] if key in LISTS else allowed):
         for keys in (later, [key]):

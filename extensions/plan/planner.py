@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from .answers import PYPI_URL, PYTORCH_URL, Answers
-from .backends import AUTO, compute_capability, index_name, kind, label, slug
-from .names import distribution_name, index_of
+from ..questions.contract import PYPI_URL, PYTORCH_URL, Answers
+from ..questions.names import distribution_name, index_of
+from ..tables.backends import AUTO, compute_capability, index_name, kind, label, slug
+from ..tables.platforms import LINUX, MACOS, PLATFORMS, WINDOWS, marker
+from ..tables.releases import Line, Tables, minor, next_minor
 from .plan import Build, Choice, Index, Need, Notes, Plan, Requirement, Source, pip_flags
-from .platforms import LINUX, MACOS, PLATFORMS, WINDOWS, marker
-from .tables import Line, Tables, minor, next_minor
 
 # Their oldest releases with wheels for Python 3.10 to 3.14, as PyPI lists them (2026-11-23).
 EXAMPLE_REQUIREMENTS = {

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .answers import KEYS, Known
-from .backends import kind, version
-from .names import python_string
+from ..questions.contract import KEYS, Known
+from ..questions.names import python_string
+from ..questions.refusals import why_not_any
+from ..tables.backends import kind, version
+from ..tables.platforms import MACOS, PLATFORMS
+from ..tables.releases import Line, Tables
 from .plan import Build, Choice, Plan
-from .platforms import MACOS, PLATFORMS
-from .refusals import why_not_any
-from .tables import Line, Tables
 
 Nested = Mapping[str, Mapping[str, str]]
 

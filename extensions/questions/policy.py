@@ -10,12 +10,11 @@ from typing import Any
 
 import yaml
 
+from ..tables.backends import AUTO, nearest_backend
+from ..tables.platforms import PLATFORMS
+from ..tables.releases import Tables
 from . import names
-from .answers import BACKEND_KEYS, KEYS, LISTS, VALUES
-from .backends import AUTO
-from .platforms import PLATFORMS
-from .refusals import nearest_backend
-from .tables import Tables
+from .contract import BACKEND_KEYS, KEYS, LISTS, VALUES
 
 _FIXED: Mapping[str, Collection[str]] = {**VALUES, "platforms": PLATFORMS}
 _URLS = ("index_url", "pypi_url")
@@ -62,7 +61,7 @@ class Policy:
             f"Nearest: {_nearest(key, outside[0], rule.allow)}"
         )
 
-    def restrict(self, tables: Tables) -> Tables:
+    def restrict(self, tables: Tables) -> Offered:
         """The tables without the lines and backends that are outside the policy.
 
         `cpu` stays: CI, macOS and platforms without wheels of a backend get it whatever is
@@ -84,7 +83,7 @@ class Policy:
         }
         if not lines:
             raise ValueError("torch_version and backends: no line that is allowed has them")
-        return replace(tables, lines=lines, policy=self)
+        return Offered(**{**vars(tables), "lines": lines}, policy=self)
 
     def _check(self, tables: Tables) -> None:
         # An upstream that drops a line or a backend must not break the policies that name it.
@@ -117,6 +116,18 @@ class Policy:
             urls = {url.rstrip("/") for url in rule.allow}
             return [v for v in values if v.rstrip("/") not in urls]
         return [v for v in values if v not in rule.allow]
+
+
+@dataclass(frozen=True)
+class Offered(Tables):
+    """The tables inside a policy, out of which questions are answered."""
+
+    policy: Policy
+
+
+def policy_of(tables: Tables) -> Policy:
+    """The policy inside which tables are; for plain ones one that allows everything."""
+    return tables.policy if isinstance(tables, Offered) else Policy()
 
 
 def _nearest(key: str, value: str, allowed: Collection[str]) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .answers import Answers
-from .backends import AUTO, index_name, kind, label
-from .names import index_of
+from ..questions.contract import Answers
+from ..questions.names import index_of
+from ..tables.backends import AUTO, index_name, kind, label
+from ..tables.platforms import LINUX, MACOS, PLATFORMS
 from .plan import Build, Choice, Index, Plan, named_flags, pip_flags
-from .platforms import LINUX, MACOS, PLATFORMS
 
 # The uv of CI and images, between the floor and the cap of the plan.
 UV = "0.13.9"

@@ -6,11 +6,12 @@ import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 
+from ..tables.backends import AUTO, kind, label, nearest_backend
+from ..tables.platforms import LINUX, MACOS, PLATFORMS, WINDOWS
+from ..tables.releases import Line, Tables, minor
 from . import names
-from .answers import PYTORCH_URL, VALUES, Known, asked, targets
-from .backends import AUTO, kind, label, version
-from .platforms import LINUX, MACOS, PLATFORMS, WINDOWS
-from .tables import Line, Tables, minor
+from .contract import PYTORCH_URL, VALUES, Known, asked, targets
+from .policy import policy_of
 
 Check = Callable[[Tables, str, Known], str | None]
 
@@ -20,9 +21,7 @@ def why_not(key: str, tables: Tables, known: Known) -> str | None:
 
     Earlier answers that are missing or unknown are not held against it.
     """
-    if tables.policy and (reason := tables.policy.why_not(key, known[key])):
-        return reason
-    return _CHECKS[key](tables, key, known)
+    return policy_of(tables).why_not(key, known[key]) or _CHECKS[key](tables, key, known)
 
 
 def parted(reason: str) -> tuple[str, str]:
@@ -126,14 +125,15 @@ def _strategy(tables: Tables, key: str, known: Known) -> str | None:
     value, line = known[key], _line(tables, known)
     if value not in VALUES[key]:
         return _unknown(value, "strategy", VALUES[key])
-    if tables.policy is None or line is None:
+    policy = policy_of(tables)
+    if not policy.rules or line is None:
         return None
     if value == "pypi":
-        rule = tables.policy.rule("platforms")
+        rule = policy.rule("platforms")
         return _pypi_outside(
             tables, line, known.get("platforms", rule.allow if rule else PLATFORMS)
         )
-    allowed = [b for b in line.backends() if tables.policy.allows("backends", b)]
+    allowed = [b for b in line.backends() if policy.allows("backends", b)]
     if value in ("extras", "groups") and len(allowed) < 2:
         return (
             f"the strategy {value} chooses between two or more backends, and of torch {line.name} "
@@ -146,7 +146,7 @@ def _pypi_outside(tables: Tables, line: Line, chosen: Iterable[str]) -> str | No
     """Why the builds that PyPI has are outside the organization's policy."""
     for platform in chosen:
         build = line.pypi.get(platform, "cpu")
-        reason = tables.policy and build != "cpu" and tables.policy.why_not("backends", build)
+        reason = build != "cpu" and policy_of(tables).why_not("backends", build)
         if reason:
             why, nearest = parted(reason)
             return (
@@ -180,20 +180,6 @@ def _no_backend(tables: Tables, line: Line, backend: str) -> str | None:
         f"{backend} has no wheels of torch {line.name}: {when}. "
         f"Nearest: {nearest} with torch {line.name}, or {backend} with torch {other}"
     )
-
-
-def nearest_backend(offered: Iterable[str], backend: str) -> str:
-    """The offered backend of the same kind whose version is closest, else `cpu`."""
-    same = [other for other in offered if kind(other) == kind(backend)]
-    if not same:
-        return "cpu"
-
-    def number(name: str) -> int:
-        # 12.6 is nearer to 13.0 than to 13.2; rocm6.2 and rocm6.2.4 differ in length only.
-        major, second, third = (*version(name), 0, 0, 0)[:3]
-        return major * 100 + second * 10 + third
-
-    return min(same, key=lambda other: (abs(number(other) - number(backend)), -number(other)))
 
 
 def _backend(tables: Tables, key: str, known: Known) -> str | None:

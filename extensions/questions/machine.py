@@ -19,9 +19,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .backends import compute_capability, kind
-from .platforms import PLATFORMS
-from .tables import Line, Tables
+from ..tables.backends import compute_capability, kind
+from ..tables.platforms import PLATFORMS
+from ..tables.releases import Line, Tables
 
 VARIABLE = "TORCH_TEMPLATE_MACHINE"
 _WSL = "/usr/lib/wsl/lib"

@@ -15,8 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from .names import FAMILY, toml_string
-from .plan import Plan, Requirement
+from ..plan.plan import Plan, Requirement
+from ..questions.names import FAMILY, toml_string
 
 # What `uv init` writes for whoever gives none.
 NO_DESCRIPTION = "Add your description here"

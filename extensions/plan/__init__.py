@@ -1,0 +1,1 @@
+"""What follows from the answers: everything that a render needs, decided once."""

@@ -1,0 +1,1 @@
+"""A project on disk: before, while and after the template writes to it."""

@@ -1,0 +1,80 @@
+"""PyTorch's parts of a `pyproject.toml`, as values of TOML: all that a template owns in that file.
+
+The file is rendered once; from then on these parts are edited in place, and everything else is its
+owner's. `template/pyproject.toml.jinja` renders the same plan, and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .plan import Plan
+
+EXTRAS, GROUPS = ("project", "optional-dependencies"), ("dependency-groups",)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """`kind` is `extra` or `group` where there are choices, else empty.
+
+    `choices` maps the name of an extra or group to the family's requirements in it, `default` is
+    the choice among `default-groups`, and `indexes` are tables of `[[tool.uv.index]]`.
+    """
+
+    requires_python: str
+    dependencies: tuple[str, ...]
+    kind: str
+    choices: Mapping[str, tuple[str, ...]]
+    default: str
+    managed: bool
+    environments: tuple[str, ...]
+    sources: Mapping[str, list[dict[str, str]]]
+    indexes: tuple[dict[str, Any], ...]
+
+    @property
+    def conflicts(self) -> list[dict[str, str]]:
+        """The set of choices that exclude each other; empty where there are none."""
+        return [{self.kind: name} for name in self.choices]
+
+
+def parts_of(plan: Plan) -> Parts:
+    """What a fresh render of a plan says of PyTorch."""
+    kind = plan.strategy.removesuffix("s") if plan.switchable else ""
+    named = {c.name: c for c in plan.choices} if kind else {}
+    return Parts(
+        requires_python=plan.requires_python,
+        dependencies=tuple(map(plan.listed, plan.dependencies)),
+        kind=kind,
+        choices={
+            name: tuple(plan.listed(r) for r in sorted(c.requirements, key=lambda r: r.name))
+            for name, c in named.items()
+        },
+        default=plan.default.name if kind == "group" else "",
+        managed=plan.strategy != "pip",
+        environments=plan.environments if plan.constrained else (),
+        sources={
+            package: [
+                {
+                    "index": source.index,
+                    **({kind: source.choice} if source.choice else {}),
+                    "marker": source.marker,
+                }
+                for source in entries
+            ]
+            for package, entries in plan.sources.items()
+        },
+        indexes=tuple(_index(plan, index) for index in plan.listed_indexes),
+    )
+
+
+def _index(plan: Plan, index: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": index.name, "url": index.url}
+    found["default" if index.default else "explicit"] = True
+    if index in plan.logins:
+        found["authenticate"] = "always"
+    if index.mirror and not index.default:
+        found["ignore-error-codes"] = [403]
+        found["cache-control"] = {"api": "max-age=600", "files": "max-age=365000000, immutable"}
+    return found

@@ -258,7 +258,8 @@ class _Editor:
                     _assign(items, number, text)
             for text in missing:
                 _insert(items, text)
-            _reorder(items, [name for name in left if name in map(_name, items)])
+            if not self.adopts:
+                _reorder(items, [name for name in left if name in map(_name, items)])
 
         self.toml.edit(path, change)
 
@@ -420,9 +421,7 @@ class _Editor:
             for key in self._written_keys(entry) - set(wanted):
                 self.toml.remove((*INDEXES, number, key), prune=False)
         names = {index["name"] for index in self.parts.indexes}
-        referred = {
-            e.get("index") for s in (self.toml.get(SOURCES) or {}).values() for e in _all(s)
-        }
+        referred = self._referred()
         for number in reversed(range(len(self.toml.get(INDEXES) or ()))):
             entry = self.toml.get((*INDEXES, number))
             if entry.get("name") in names or not self._is_ours(entry):
@@ -431,6 +430,12 @@ class _Editor:
                 self.toml.remove((*INDEXES, number))
         if self.toml.get(INDEXES) == []:
             self.toml.remove(INDEXES)
+
+    def _referred(self) -> set[Any]:
+        """The names of the indexes from which packages outside the family come."""
+        sources = (self.toml.get(SOURCES) or {}).items()
+        others = (s for name, s in sources if canonicalize_name(name) not in self.parts.sources)
+        return {entry.get("index") for source in others for entry in _all(source)}
 
     def _first_index(self) -> int:
         """The number of the first entry that is PyTorch's, else that of a new one."""
@@ -441,10 +446,14 @@ class _Editor:
     def _place_of(self, wanted: Mapping[str, Any]) -> int | None:
         """The number of the entry that is an index already: by its name, else by its URL."""
         entries = list(enumerate(self.toml.get(INDEXES) or ()))
-        for key in ("name", "url"):
-            for number, entry in entries:
-                if _equal(entry.get(key), wanted[key]):
-                    return number
+        for number, entry in entries:
+            if entry.get("name") == wanted["name"]:
+                return number
+        referred = self._referred()
+        for number, entry in entries:
+            # Another package's source names it: then there are two of that URL.
+            if _equal(entry.get("url"), wanted["url"]) and entry.get("name") not in referred:
+                return number
         if wanted.get("default"):
             return next((n for n, entry in entries if entry.get("default")), None)
         return None
@@ -612,7 +621,7 @@ def _assign(items: Any, number: int, text: str) -> None:
 
 
 def _append_set(sets: Any, entries: Iterable[Mapping[str, str]]) -> None:
-    if "\n" in sets.as_string():
+    if not sets or "\n" in sets[-1].as_string():
         sets.append(_item(_set(entries).replace("\n", "\n    ")))
     else:
         sets.append(_item(_line(map(_inline, entries))))

@@ -204,7 +204,7 @@ class TomlText:
         start, end = pair.value
         document = tomlkit.parse(f"x = {self.text[start:end]}\n")
         change(document["x"])
-        self._splice(start, end, document.as_string()[len("x = ") :].rstrip("\r\n"))
+        self._splice(start, end, self._lines(document.as_string()[len("x = ") :].rstrip("\r\n")))
 
     def _add(self, path: Path, value: str, comment: str) -> None:
         *container, name = path

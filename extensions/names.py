@@ -6,6 +6,7 @@ import ipaddress
 import json
 import keyword
 import re
+import shlex
 import sys
 import unicodedata
 from collections.abc import Collection, Mapping
@@ -285,6 +286,28 @@ def toml_string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+def yaml_string(text: str) -> str:
+    """A text as a value of YAML: as it is where no reader takes it for more, else in quotes."""
+    # An ordinary path or URL, or a command with such.
+    plain = r"[A-Za-z/][\w./@~+=-]*([: ][\w./@~+=-]+)*"
+    if "/" in text and re.fullmatch(plain, text, re.ASCII):
+        return text
+    # YAML knows JSON's escapes, and wants all that cannot be printed escaped.
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in quoted)
+
+
+def workflow_string(text: str) -> str:
+    """The same in a workflow of GitHub, which looks for expressions in it."""
+    return yaml_string(text.replace("${{", "${{ '${{' }}"))
+
+
+def shell_folder(text: str) -> str:
+    """A folder as one word of a command: in the quotes that every shell knows, if they do."""
+    text = f"./{text}" if text.startswith("-") else text
+    return shlex.quote(text) if re.search(r'["$`!]|\\\\|\\$', text) else f'"{text}"'
+
+
 def markdown_text(text: str) -> str:
     """Text that Markdown shows as it is."""
     escaped = re.sub(r"([\\`*\[\]<>|&~])", r"\\\1", text.strip())
@@ -327,6 +350,9 @@ def recorded(answers: Mapping[str, Any]) -> dict[str, Any]:
     host, _, repository = source.partition(":")
     if host in hosts and repository:
         source = f"{hosts[host]}/{repository.strip('/').removesuffix('.git')}.git"
-    elif source.startswith(".") or Path(source).is_dir():
-        source = str(Path(source).resolve())
+    else:
+        place = Path(source).expanduser()
+        # A folder, or a bundle of git.
+        if source.startswith(".") or place.exists():
+            source = str(place.resolve())
     return {**answers, "_src_path": source}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from functools import cache, cached_property
@@ -132,6 +133,10 @@ class TorchIndex(Extension):
             toml=names.toml_string,
             markdown=names.markdown_text,
             paragraphs=names.paragraphs,
+            folder=names.shell_folder,
+            shell=shlex.quote,
+            workflow=names.workflow_string,
+            yaml=names.yaml_string,
             python_literal=diagnosis.python_literal,
         )
 

@@ -1,4 +1,4 @@
-"""A project's files end their lines with LF, whatever a person's git makes of those of a checkout."""
+"""A project's files have LF, whatever a person's git makes of the lines of a checkout."""
 
 from __future__ import annotations
 

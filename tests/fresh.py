@@ -12,7 +12,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from extensions.plan.plan import Plan
 from extensions.plan.planner import make_plan
-from extensions.questions.choices import choices
+from extensions.questions import choices
 from extensions.questions.contract import KEYS, Answers, asked, native
 from extensions.questions.machine import Machine
 from extensions.questions.refusals import why_not_any

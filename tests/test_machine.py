@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from extensions.questions.choices import machine
+from extensions.questions import machine
 from extensions.questions.machine import (
     VARIABLE,
     Machine,

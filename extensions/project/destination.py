@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from .names import is_one_line
+from ..questions.names import is_one_line
 
 # A render with everything in it takes a fifth of this.
 NEEDED = 1_000_000

@@ -15,6 +15,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent))
 
+import yaml  # noqa: E402
 from copier import run_copy  # noqa: E402
 from packaging.version import Version  # noqa: E402
 
@@ -154,9 +156,7 @@ def _give_back(project: Project, repository: Repository) -> list[str]:
         is_own = owned(text)
     except ValueError as error:
         return [f"{PYPROJECT}: {error}"]
-    repository.restore(
-        [n for n in repository.tracked() if is_own(n) and n != project.answers_file]
-    )
+    repository.restore([n for n in repository.tracked() if is_own(n) and n != project.answers_file])
     for name in repository.new():
         if is_own(name) or is_own(name.removesuffix(".rej")):
             file = project.folder / name
@@ -186,8 +186,6 @@ def _move_sections(project: Project, before: str) -> list[str]:
 
 def _old_readme(project: Project, answers: str) -> str | None:
     """The README as the version before rendered it; None where that version is not at hand."""
-    import yaml
-
     found = yaml.safe_load(answers)
     given = {key: value for key, value in found.items() if not key.startswith("_")}
     commit = str(found["_commit"]).rpartition("-g")[2]
@@ -195,10 +193,8 @@ def _old_readme(project: Project, answers: str) -> str | None:
         template, fresh = Path(temporary, "template"), Path(temporary, project.folder.name)
         try:
             command = ["git", "archive", "--output", f"{template}.tar", commit]
-            subprocess.run(command, cwd=FOLDER, check=True, capture_output=True)
+            subprocess.run(command, cwd=FOLDER.parent, check=True, capture_output=True)
             with contextlib.redirect_stderr(io.StringIO()):
-                import shutil
-
                 shutil.unpack_archive(f"{template}.tar", template)
                 run_copy(str(template), fresh, given, defaults=True, unsafe=True, quiet=True)
         except Exception:  # whatever an old version raises: the section stays

@@ -60,9 +60,7 @@ def _packages(
     for option, wanted, known in (("", plan.others, then.others), ("--dev ", plan.dev, then.dev)):
         new = {str(r): str(r.name) for r in wanted} if wanted != known else {}
         had = {str(r.name) for r in known}
-        missing = [
-            text for text, name in new.items() if name not in had and name not in listed
-        ]
+        missing = [text for text, name in new.items() if name not in had and name not in listed]
         if missing:
             packages = " ".join(f'"{text}"' for text in missing)
             add = f"uv add {option}{packages}"

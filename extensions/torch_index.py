@@ -55,7 +55,9 @@ choices, contract, machine = map(
 names, policy, refusals = map(
     _module, ("questions.names", "questions.policy", "questions.refusals")
 )
-automation, diagnosis, planner = map(_module, ("plan.automation", "plan.diagnosis", "plan.planner"))
+automation, diagnosis, parts, planner = map(
+    _module, ("plan.automation", "plan.diagnosis", "plan.parts", "plan.planner")
+)
 adoption, destination, stopped, there = map(
     _module, ("project.adoption", "project.destination", "project.stopped", "project.there")
 )
@@ -104,8 +106,9 @@ def _thrifty(environment: Environment) -> Callable[[str], Template | _Text | _Ca
 
 class TorchIndex(Extension):
     """Adds the functions `adopts`, `answers_before`, `asks_for`, `automation`, `choices_for`,
-    `default_for`, `diagnosis`, `first_asked`, `kept`, `recorded`, `refusal_for`, `torch_plan` and
-    `was_there`, and the filters `toml`, `markdown`, `paragraphs` and `python_literal`."""
+    `default_for`, `diagnosis`, `first_asked`, `recorded`, `refusal_for`, `torch_parts`,
+    `torch_plan` and `was_there`, the mapping `comments`, and the filters `toml`, `markdown`,
+    `paragraphs` and `python_literal`."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -123,9 +126,10 @@ class TorchIndex(Extension):
             default_for=self.default_for,
             diagnosis=self.diagnosis,
             first_asked=self.first_asked,
-            kept=self.kept,
             recorded=names.recorded,
             refusal_for=self.refusal_for,
+            comments=parts.COMMENTS,
+            torch_parts=self.torch_parts,
             torch_plan=self.torch_plan,
             was_there=self.was_there,
         )
@@ -260,16 +264,6 @@ class TorchIndex(Extension):
             self.found[folder] = found
         return self.found[folder]
 
-    @pass_context
-    def kept(self, context: Context) -> Any:
-        """What stays of it."""
-        found = adoption.fit(self.adopted(context), self.torch_plan(context))
-        if found.lost:
-            self._say(
-                f"pyproject.toml: not taken over, though git has it: {', '.join(found.lost)}."
-            )
-        return found
-
     def _place(self, context: Context) -> tuple[Path, Any]:
         """The destination, and what Copier was told."""
         conf = context["_copier_conf"]
@@ -382,9 +376,13 @@ class TorchIndex(Extension):
         """The plan for the answers: made once, though most files ask for it."""
         complete = contract.Answers.complete(contract.read(context))
         if complete not in self.plans:
-            plan = planner.make_plan(self.tables, complete)
-            self.plans[complete] = adoption.around(plan, self.adopted(context))
+            self.plans[complete] = planner.make_plan(self.tables, complete)
         return self.plans[complete]
+
+    @pass_context
+    def torch_parts(self, context: Context) -> Any:
+        """What the plan says in pyproject.toml."""
+        return parts.parts_of(self.torch_plan(context))
 
     @pass_context
     def automation(self, context: Context) -> Any:

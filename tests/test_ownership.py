@@ -50,9 +50,7 @@ def adopted(tmp_path: Path) -> Project:
 
 def update(project: Project, quiet: bool = True, **answers: Any) -> None:
     committed(project.path)
-    run_update(
-        project.path, answers, defaults=True, overwrite=True, unsafe=True, quiet=quiet
-    )
+    run_update(project.path, answers, defaults=True, overwrite=True, unsafe=True, quiet=quiet)
 
 
 def files(project: Project) -> dict[str, bytes]:

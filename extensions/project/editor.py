@@ -172,9 +172,7 @@ class _Editor:
         if any(not isinstance(item, str) for item in now):
             self.said.append("the group dev includes other groups, which an extra cannot: it stays")
             return
-        value = self.toml.raw(source)
-        self.toml.remove(source)
-        self.toml.set(target, value)
+        self.toml.set(target, self.toml.take(source))
 
     def _dependencies(self) -> None:
         ours = (TRITONS | self.before.packages) if self.before.in_dependencies else frozenset()
@@ -217,9 +215,7 @@ class _Editor:
             if self.before.kind == self.parts.kind:
                 self.toml.rename(source, new)
             else:
-                value = self.toml.raw(source)
-                self.toml.remove(source)
-                self.toml.set(target, value)
+                self.toml.set(target, self.toml.take(source))
 
     def _other_lists(self) -> None:
         """torch in a list of the owner's own moves to the new line where it excludes it."""

@@ -122,15 +122,34 @@ class TomlText:
         self._edit(pair, inside)
 
     def remove(self, path: Path, prune: bool = True) -> None:
-        """Remove what stands at a path, and a header above it that is left with nothing."""
+        """Remove what stands at a path, and a header above it that is left with nothing.
+
+        The comments between the lines of a value stay in its place.
+        """
         if outer := self._outer(path):
             self._edit(outer, lambda item: _drop(item, path[len(outer.path) :]))
             return
         gone = [s for s in self.statements if s.within(path)]
+        inside = [line for s in gone for line in self.comment_lines() if s.start < line[0] < s.end]
         for statement in reversed(gone):
-            self._cut(statement.start, statement.end)
+            notes = [text for start, _, text in inside if statement.start < start < statement.end]
+            if notes:
+                lines = "".join(f"{text}{self.newline}" for text in notes)
+                self._splice(statement.start, statement.end, lines)
+            else:
+                self._cut(statement.start, statement.end)
         if prune and gone and len(path) > 1 and isinstance(path[-1], str):
             self._prune(path[:-1])
+
+    def take(self, path: Path) -> str:
+        """Remove what stands at a path, and return its value as the file spells it."""
+        value = self.raw(path)
+        if pair := self._pair(path):
+            self._cut(pair.start, pair.end)
+            self._prune(path[:-1])
+        else:
+            self.remove(path)
+        return value
 
     def insert_table(self, path: Path, number: int, content: str, after: Path) -> None:
         """Insert `[[path]]` with its lines as an entry of that number; the first of all stands

@@ -55,7 +55,9 @@ choices, contract, machine = map(
 names, policy, refusals = map(
     _module, ("questions.names", "questions.policy", "questions.refusals")
 )
-automation, diagnosis, planner = map(_module, ("plan.automation", "plan.diagnosis", "plan.planner"))
+automation, diagnosis, parts, planner = map(
+    _module, ("plan.automation", "plan.diagnosis", "plan.parts", "plan.planner")
+)
 adoption, conflicts, destination, stopped = map(
     _module, ("project.adoption", "project.conflicts", "project.destination", "project.stopped")
 )
@@ -110,8 +112,9 @@ def _thrifty(environment: Environment) -> Callable[[str], Template | _Text | _Ca
 
 class TorchIndex(Extension):
     """Adds the functions `asks_for`, `automation`, `choices_for`, `conflicts`, `default_for`,
-    `diagnosis`, `gone`, `kept`, `recorded`, `refusal_for`, `remember_files` and `torch_plan`, and
-    the filters `toml`, `markdown`, `paragraphs` and `python_literal`."""
+    `diagnosis`, `gone`, `recorded`, `refusal_for`, `remember_files`, `torch_parts` and
+    `torch_plan`, the mapping `comments`, and the filters `toml`, `markdown`, `paragraphs` and
+    `python_literal`."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -128,10 +131,11 @@ class TorchIndex(Extension):
             default_for=self.default_for,
             diagnosis=self.diagnosis,
             gone=self.gone,
-            kept=self.kept,
             recorded=names.recorded,
             remember_files=self.remember_files,
             refusal_for=self.refusal_for,
+            comments=parts.COMMENTS,
+            torch_parts=self.torch_parts,
             torch_plan=self.torch_plan,
         )
         environment.filters.update(
@@ -259,16 +263,6 @@ class TorchIndex(Extension):
             self.found[folder] = found
         return self.found[folder]
 
-    @pass_context
-    def kept(self, context: Context) -> Any:
-        """What stays of it."""
-        found = adoption.fit(self.adopted(context), self.torch_plan(context))
-        if found.lost:
-            self._say(
-                f"pyproject.toml: not taken over, though git has it: {', '.join(found.lost)}."
-            )
-        return found
-
     def _place(self, context: Context) -> tuple[Path, Any]:
         """The destination, and what Copier was told."""
         conf = context["_copier_conf"]
@@ -330,9 +324,13 @@ class TorchIndex(Extension):
         """The plan for the answers: made once, though most files ask for it."""
         complete = contract.Answers.complete(contract.read(context))
         if complete not in self.plans:
-            plan = planner.make_plan(self.tables, complete)
-            self.plans[complete] = adoption.around(plan, self.adopted(context))
+            self.plans[complete] = planner.make_plan(self.tables, complete)
         return self.plans[complete]
+
+    @pass_context
+    def torch_parts(self, context: Context) -> Any:
+        """What the plan says in pyproject.toml."""
+        return parts.parts_of(self.torch_plan(context))
 
     @pass_context
     def conflicts(self, context: Context) -> dict[str, int]:

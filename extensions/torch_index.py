@@ -178,10 +178,9 @@ class TorchIndex(Extension):
         known = answers.read(context)
         asked = answers.asked(key, known)
         folder, conf = self._place(context)
-        if key == answers.KEYS[0]:
-            if reason := destination.refusal(folder):
-                raise UserMessageError(f"{reason}.")
-            stopped.undo_when_stopped()
+        if key == answers.KEYS[0] and (reason := destination.refusal(folder)):
+            raise UserMessageError(f"{reason}.")
+        stopped.undo_when_stopped(folder, conf)
         given = {**conf["user_defaults"], **conf["data"]}
         if key not in context:
             # A default from a person's settings, which no earlier answer overrides.
@@ -336,7 +335,9 @@ class TorchIndex(Extension):
     @pass_context
     def remember_files(self, context: Context) -> str:
         """Note what a project has before an update; nothing to read."""
-        self.before = conflicts.files(self._place(context)[0])
+        folder, conf = self._place(context)
+        self.before = conflicts.files(folder)
+        stopped.undo_when_stopped(folder, conf)
         return ""
 
     @pass_context

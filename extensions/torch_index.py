@@ -200,14 +200,14 @@ class TorchIndex(Extension):
         """
         known = contract.read(context)
         asked = contract.asked(key, known)
+        folder, conf = self._place(context)
         if key == contract.KEYS[0]:
             self.check_first(context)
             if reason := there.refusal(self._there(context)):
                 raise UserMessageError(f"{reason}.")
-            stopped.undo_when_stopped()
         if key == contract.KEYS[-1]:
             self._try_edit(context)
-        conf = context["_copier_conf"]
+        stopped.undo_when_stopped(folder, conf)
         given = {**conf["user_defaults"], **conf["data"]}
         if key not in context:
             # A default from a person's settings, which no earlier answer overrides.
@@ -242,6 +242,7 @@ class TorchIndex(Extension):
         )
         if reason:
             raise UserMessageError(f"{reason}.")
+        stopped.undo_when_stopped(self._place(context)[0], conf)
         return ""
 
     @pass_context

@@ -348,7 +348,10 @@ def test_a_program_that_ignores_its_end_is_not_waited_for(tmp_path: Path) -> Non
         os.kill(int(output), signal.SIGKILL)
 
 
-def test_processes_may_check_out_a_version_at_once(template: Path, tmp_path: Path) -> None:
+def test_processes_may_check_out_a_version_at_once(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet, "SLOTS", 4)
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "--quiet", "--bare", str(template), str(clone))
     for _ in range(20):

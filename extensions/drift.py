@@ -42,11 +42,11 @@ from copier import run_copy
 # Run as a script it belongs to no package, and finds the other modules of this one by their folder.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from extensions import fleet  # noqa: E402
-from extensions.printed import complain, leave, one_line, say  # noqa: E402
-from extensions.recorded import ANSWERS, CannotCompare, own_files, recorded  # noqa: E402
-from extensions.regular import Unreadable, contents  # noqa: E402
-from extensions.templates import Templates, behind, checkout, git  # noqa: E402
+from extensions.fleet import workers  # noqa: E402
+from extensions.fleet.printed import complain, leave, one_line, say  # noqa: E402
+from extensions.fleet.recorded import ANSWERS, CannotCompare, own_files, recorded  # noqa: E402
+from extensions.fleet.templates import Templates, behind, checkout, git  # noqa: E402
+from extensions.project.regular import Unreadable, contents  # noqa: E402
 
 # Lines of pyproject.toml that are rendered once, and from then on its owner's or uv's to change.
 OWNERS = re.compile(r'version = "[^"]*"|    "(?!torch|pytorch|triton)[\w.-]+>=[\d.]+",')
@@ -90,7 +90,7 @@ def own_sources() -> list[str]:
     return sources
 
 
-def compare(project: Path, ask: fleet.Ask) -> Drift:
+def compare(project: Path, ask: workers.Ask) -> Drift:
     """Render a project again, and compare. `ask` knows the clones of templates."""
     try:
         answers = recorded(project)
@@ -111,7 +111,7 @@ def compare(project: Path, ask: fleet.Ask) -> Drift:
     except CannotCompare as problem:
         return failed(project, str(problem))
     except MemoryError:
-        return failed(project, f"it needs more than {fleet.MEMORY // 1024**3} GiB of memory")
+        return failed(project, f"it needs more than {workers.MEMORY // 1024**3} GiB of memory")
     except Exception as error:  # whatever an old template raises concerns one project alone
         return failed(project, f"{type(error).__name__}: {error}".splitlines()[0])
     return Drift(
@@ -217,7 +217,7 @@ def compare_all(projects: list[Path], trusted: list[str], seconds: float) -> Ite
         # What is rendered names the checkouts by their real paths.
         templates = Templates(Path(folder).resolve(), [*own_sources(), *trusted])
         try:
-            yield from fleet.each(compare, projects, failed, templates.clone, seconds)
+            yield from workers.each(compare, projects, failed, templates.clone, seconds)
         finally:
             templates.end()
 

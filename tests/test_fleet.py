@@ -19,10 +19,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from extensions import fleet
 from extensions.drift import lost
-from extensions.recorded import CannotCompare, own_files, recorded
-from extensions.templates import checkout
+from extensions.fleet import workers
+from extensions.fleet.recorded import CannotCompare, own_files, recorded
+from extensions.fleet.templates import checkout
 from tests.conftest import ROOT, THIS_PYTHON
 from tests.git import git, tagged_template
 from tests.project import copied
@@ -255,7 +255,7 @@ def test_lost_lines_are_all_but_the_longest_common_subsequence(
     assert lost(rendered, found) == len(rendered) - row[-1]
 
 
-def deed(item: str, ask: fleet.Ask) -> str:
+def deed(item: str, ask: workers.Ask) -> str:
     """What a comparison may do to the process that makes it."""
     match item:
         case "hang":
@@ -270,7 +270,7 @@ def deed(item: str, ask: fleet.Ask) -> str:
             raise SystemExit(0)
         case "memory":
             try:
-                bytearray(fleet.MEMORY)
+                bytearray(workers.MEMORY)
             except MemoryError:
                 return "no memory"
         case "noise":
@@ -292,7 +292,7 @@ def reason(item: str, problem: str) -> str:
 def test_a_process_that_hangs_or_dies_costs_its_own_result(capfd) -> None:
     bad = ["hang", "stop", "killed", "exit", "raise", "memory", "noise", "child"]
     items = [item for name in bad for item in (name, f"after {name}")]
-    results = list(fleet.each(deed, items, reason, str, seconds=3, patience=LIMIT))
+    results = list(workers.each(deed, items, reason, str, seconds=3, patience=LIMIT))
     assert results[1::2] == [f"done: after {name}" for name in bad]
     late = "it was not done after 3 seconds"
     died = "the process that compared it"
@@ -307,16 +307,16 @@ def test_a_process_that_hangs_or_dies_costs_its_own_result(capfd) -> None:
         f"child: {died} ended with 3",
     ]
     assert capfd.readouterr() == ("", "")
-    assert not fleet.PROCESSES.active_children()
+    assert not workers.PROCESSES.active_children()
 
 
 def test_one_that_takes_long_lets_the_others_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fleet, "SLOTS", 2)
+    monkeypatch.setattr(workers, "SLOTS", 2)
     items = ["hang", "a", "b", "c"]
-    results = fleet.each(deed, items, reason, str, seconds=4, patience=0.5)
+    results = workers.each(deed, items, reason, str, seconds=4, patience=0.5)
     assert [next(results).split(":")[0] for _ in items] == ["done", "done", "done", "hang"]
     # In time they come in their order, whatever is done first.
-    results = fleet.each(deed, items, reason, str, seconds=1, patience=LIMIT)
+    results = workers.each(deed, items, reason, str, seconds=1, patience=LIMIT)
     assert [result.split(": ")[-1] for result in results][1:] == ["a", "b", "c"]
 
 
@@ -327,23 +327,23 @@ def test_the_time_for_an_answer_is_not_counted() -> None:
         return f"answer to {question}" if time.monotonic() > first + 3 else None
 
     items = ["ask 1", "a", "ask 2"]
-    results = list(fleet.each(deed, items, reason, answer, seconds=1))
+    results = list(workers.each(deed, items, reason, answer, seconds=1))
     assert results == ["answer to ask 1", "done: a", "answer to ask 2"]
 
 
 def test_a_program_that_ignores_its_end_is_not_waited_for(tmp_path: Path) -> None:
     """Its child has a session of its own, and holds its output."""
     command = ["sh", "-c", f"setsid sleep {LIMIT} & echo $!; sleep {LIMIT}"]
-    program = fleet.Program(command, tmp_path, os.environ, seconds=1)
+    program = workers.Program(command, tmp_path, os.environ, seconds=1)
     try:
         with pytest.raises(TimeoutError, match="not done after 1 seconds"):
             program.wait()
         output = program.texts()[0]
         # One that ends has ended, though its child holds what it printed to.
         command[-1] = f"sleep {LIMIT} & echo done"
-        after = fleet.Program(command, tmp_path, os.environ, seconds=LIMIT)
+        after = workers.Program(command, tmp_path, os.environ, seconds=LIMIT)
         assert (after.wait(), after.texts()) == (0, ("done\n", ""))
-        fleet.kill_group(after._child.pid)
+        workers.kill_group(after._child.pid)
     finally:
         os.kill(int(output), signal.SIGKILL)
 
@@ -351,18 +351,18 @@ def test_a_program_that_ignores_its_end_is_not_waited_for(tmp_path: Path) -> Non
 def test_processes_may_check_out_a_version_at_once(
     template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fleet, "SLOTS", 4)
+    monkeypatch.setattr(workers, "SLOTS", 4)
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "--quiet", "--bare", str(template), str(clone))
     for _ in range(20):
         items = [clone] * 4
-        results = list(fleet.each(checked_out, items, lambda _, problem: problem, str, LIMIT))
+        results = list(workers.each(checked_out, items, lambda _, problem: problem, str, LIMIT))
         (target,) = set(results)
         assert (Path(target) / "copier.yml").is_file() and not (Path(target) / ".git").exists()
         shutil.rmtree(target)
 
 
-def checked_out(clone: Path, ask: fleet.Ask) -> str:
+def checked_out(clone: Path, ask: workers.Ask) -> str:
     try:
         return str(checkout(clone, "v1.0.0"))
     except CannotCompare as problem:
@@ -499,12 +499,12 @@ def test_no_argument_a_wrong_one_and_a_folder_that_is_gone_are_2(
 def test_a_worker_dies_with_its_parent(tmp_path: Path) -> None:
     program = (
         "import os, sys, time; sys.path.insert(0, sys.argv[1])\n"
-        "from extensions import fleet\n"
-        "fleet.SLOTS = 3\n"
+        "from extensions.fleet import workers\n"
+        "workers.SLOTS = 3\n"
         "def work(item, ask):\n"
         "    open(f'{sys.argv[2]}/{item}', 'w').write(str(os.getpid()))\n"
         "    if item < 3: time.sleep(0.3)\n"
-        "for _ in fleet.each(work, range(4), str, str, 60): pass\n"
+        "for _ in workers.each(work, range(4), str, str, 60): pass\n"
     )
     # Killed while it has idle workers: it cannot end them.
     program = program.replace(": pass\n", ":\n    if _ is None: os.kill(os.getpid(), 9)\n")

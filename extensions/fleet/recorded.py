@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from .regular import Unreadable, contents
+from ..project.regular import Unreadable, contents
 
 ANSWERS = ".copier-answers.yml"
 # Far more than projects have, and little enough to be handled at once.

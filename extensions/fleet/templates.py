@@ -11,8 +11,8 @@ import tempfile
 from hashlib import sha256
 from pathlib import Path
 
-from .fleet import Program
 from .recorded import CannotCompare
+from .workers import Program
 
 # Git and curl find more in an address than a person sees (`?`, `#`, `@`, `..`, `%2e`), so these
 # allow a host and folders below it, and nothing else.

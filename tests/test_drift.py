@@ -138,7 +138,7 @@ def test_a_project_that_cannot_be_compared_costs_one_line(
         shutil.copytree(good.path, tmp_path / f"bad{number}")
         content = content.replace(b"SOURCE", str(template_with_releases).encode())
         (tmp_path / f"bad{number}" / name).write_bytes(content)
-        workers.append(Project(tmp_path / f"bad{number}"))
+        fleet.append(Project(tmp_path / f"bad{number}"))
     # Few projects are compared one after the other, many side by side.
     for some in (fleet[:3], fleet):
         code, text = drift(*some, json_too=False)
@@ -152,7 +152,7 @@ def test_a_project_that_cannot_be_compared_costs_one_line(
 
 def test_a_fleet_is_one_table(template_with_releases: Path, tmp_path: Path) -> None:
     fleet = [rendered(template_with_releases, tmp_path / f"p{n}") for n in range(8)]
-    workers.append(rendered(template_with_releases, tmp_path / "new", version="v1.1.0"))
+    fleet.append(rendered(template_with_releases, tmp_path / "new", version="v1.1.0"))
     (fleet[3].path / "README.md").unlink()
     stranger = Project(tmp_path / "stranger")
     stranger.path.mkdir()

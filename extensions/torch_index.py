@@ -211,7 +211,19 @@ class TorchIndex(Extension):
         known = contract.read(context)
         if not contract.asked(key, known):
             return "[]"
-        return json.dumps(choices.choices(key, self.offered, known))
+        if (
+            key == "backends"
+            and key not in known
+            and key in (of_owner := self.adopted(context).answers)
+        ):
+            known = {**known, key: of_owner[key]}
+        offered = choices.choices(key, self.offered, known)
+        if key == "default_backend" and key in context:
+            # The answer may name its item in other words: what was given is what is offered.
+            given = str(context[key])
+            meant = contract.settled({**known, key: given})[key]
+            offered = {text: given if x == meant else x for text, x in offered.items()}
+        return json.dumps(offered)
 
     @pass_context
     def default_for(self, context: Context, key: str) -> Any:

@@ -30,6 +30,7 @@ class Parts:
     default: str
     managed: bool
     environments: tuple[str, ...]
+    required: tuple[str, ...]
     sources: Mapping[str, list[dict[str, str]]]
     indexes: tuple[dict[str, Any], ...]
 
@@ -54,6 +55,7 @@ def parts_of(plan: Plan) -> Parts:
         default=plan.default.name if kind == "group" else "",
         managed=plan.strategy != "pip",
         environments=plan.environments if plan.constrained else (),
+        required=plan.environments if plan.constrained else (),
         sources={
             package: [
                 {

@@ -1,0 +1,611 @@
+"""Edits PyTorch's parts of a `pyproject.toml` in place; everything else stays byte for byte.
+
+`plan/parts.py` says what these parts are. What the template wrote is known by the answers before,
+and what it is to write by the plan after. Without answers before, as in a project that is adopted,
+nothing in the file is the template's, and what its owner wrote is kept wherever it says the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from packaging.markers import InvalidMarker, Marker
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+
+from ..plan.parts import EXTRAS, GROUPS, Parts, parts_of
+from ..plan.plan import Plan
+from ..questions.contract import PYPI_URL, PYTORCH_URL, Known
+from ..questions.names import FAMILY, PLACEHOLDER, toml_string
+from ..tables.backends import slug
+from ..tables.platforms import PLATFORMS
+from .toml_text import Path, TomlText
+
+PROJECT: Path = ("project",)
+DEPENDENCIES: Path = (*PROJECT, "dependencies")
+UV: Path = ("tool", "uv")
+SOURCES, INDEXES = (*UV, "sources"), (*UV, "index")
+TABLES: Mapping[str, Path] = {"extra": EXTRAS, "group": GROUPS}
+TORCH = frozenset({"torch", "torchvision", "torchaudio"})
+# `triton` by itself is a package that people import; the others come with a build of torch.
+TRITONS = FAMILY - TORCH - {"triton"}
+_BUILD = re.compile(r"cpu|xpu|cu\d{2,}|rocm\d[\d.]*")
+_BOUNDS = re.compile(r"[\w-]+>=[\d.]+,<[\d.]+( ?;.*)?")
+
+
+class CannotEdit(Exception):
+    """A file that cannot be edited, with the reason."""
+
+
+@dataclass(frozen=True)
+class Edited:
+    """The text after, and sentences on what its owner may not expect."""
+
+    text: str
+    said: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Before:
+    """What the template wrote for the answers before, as far as the editor has to find it."""
+
+    kind: str = ""
+    choices: tuple[str, ...] = ()
+    packages: frozenset[str] = frozenset()
+    in_dependencies: bool = False
+    python_version: str = ""
+    environments: tuple[str, ...] = ()
+    index_url: str = PYTORCH_URL
+    pypi_url: str = PYPI_URL
+    unmanaged: bool = False
+
+    @classmethod
+    def of(cls, known: Known) -> Before:
+        strategy = known.get("strategy", "")
+        choices = known.get("backends", ()) if strategy in ("extras", "groups") else ()
+        platforms = known.get("platforms", ()) if strategy != "pip" else ()
+        return cls(
+            kind=strategy.removesuffix("s") if choices else "",
+            choices=tuple(slug(item.partition("=")[0]) for item in choices),
+            packages=frozenset({"torch", *known.get("packages", ())}),
+            in_dependencies=strategy != "extras",
+            python_version=known.get("python_version", ""),
+            environments=tuple(PLATFORMS[p].marker for p in platforms if p in PLATFORMS),
+            index_url=known.get("index_url", PYTORCH_URL).rstrip("/"),
+            pypi_url=known.get("pypi_url", PYPI_URL).rstrip("/"),
+            unmanaged=strategy == "pip",
+        )
+
+
+def edit(text: str, before: Known | None, after: Plan) -> Edited:
+    """The text with PyTorch's parts as the plan has them.
+
+    Raises CannotEdit, with a reason for people, for a text that cannot be read or has no project.
+    """
+    try:
+        toml = TomlText(text.removeprefix("\ufeff"))
+    except ValueError as error:
+        raise CannotEdit(f"pyproject.toml cannot be read: {error}") from None
+    project = toml.get(PROJECT)
+    if not isinstance(project, dict):
+        raise CannotEdit("pyproject.toml has no [project] table")
+    if "dependencies" in project.get("dynamic", ()):
+        raise CannotEdit("pyproject.toml says that its dependencies are dynamic")
+    editor = _Editor(toml, Before.of(before) if before is not None else None, after)
+    try:
+        editor.edit()
+    except (AttributeError, TypeError) as error:
+        raise CannotEdit(f"pyproject.toml has a value of an unexpected type ({error})") from error
+    bom = "\ufeff" if text.startswith("\ufeff") else ""
+    return Edited(bom + toml.text, tuple(editor.said))
+
+
+class _Editor:
+    def __init__(self, toml: TomlText, before: Before | None, after: Plan) -> None:
+        self.toml = toml
+        self.adopts = before is None
+        self.before = before or Before()
+        self.plan = after
+        self.parts: Parts = parts_of(after)
+        self.said: list[str] = []
+        listed = [*self.parts.dependencies, *(r for rs in self.parts.choices.values() for r in rs)]
+        self.family = {_name(text): text for text in listed}
+
+    def edit(self) -> None:
+        self._requires_python()
+        self._move_dev()
+        self._dependencies()
+        self._choices()
+        self._other_lists()
+        self._default_groups()
+        self._conflicts()
+        self._managed()
+        for key in ("environments", "required-environments"):
+            self._environments(key)
+        self._constraints()
+        self._sources()
+        self._indexes()
+
+    # Python
+
+    def _requires_python(self) -> None:
+        path = (*PROJECT, "requires-python")
+        now, wanted = self.toml.get(path), self.parts.requires_python
+        if not isinstance(now, str) or now == wanted:
+            return
+        written = self.before.python_version
+        if written and re.fullmatch(rf">={re.escape(written)},<3\.\d+", now):
+            self.toml.set(path, toml_string(wanted))
+            return
+        asked = not self.adopts and written != self.plan.python_version
+        floor = self.plan.python_version if asked else wanted.partition(",")[0].removeprefix(">=")
+        if asked or _admits_older(now, floor):
+            clauses = [c.strip() for c in now.split(",")]
+            upper = [c for c in clauses if c.startswith(("<", "!="))]
+            self.toml.set(path, toml_string(",".join([f">={floor}", *upper])))
+
+    # Lists of requirements
+
+    def _move_dev(self) -> None:
+        """uv reads no groups of a project that it does not manage: there `dev` is an extra."""
+        one, other = (*GROUPS, "dev"), (*EXTRAS, "dev")
+        source, target = (one, other) if not self.parts.managed else (other, one)
+        changes = not self.adopts and self.parts.managed == self.before.unmanaged
+        now = self.toml.get(source)
+        if not changes or now is None or self.toml.get(target) is not None:
+            return
+        if any(not isinstance(item, str) for item in now):
+            self.said.append("the group dev includes other groups, which an extra cannot: it stays")
+            return
+        value = self.toml.raw(source)
+        self.toml.remove(source)
+        self.toml.set(target, value)
+
+    def _dependencies(self) -> None:
+        ours = (TRITONS | self.before.packages) if self.before.in_dependencies else frozenset()
+        self._family_in(DEPENDENCIES, self.parts.dependencies, ours)
+
+    def _choices(self) -> None:
+        self._follow()
+        for name, wanted in self.parts.choices.items():
+            path = (*TABLES[self.parts.kind], name)
+            self._family_in(self._found(path), wanted, TORCH | TRITONS)
+        for name in self.before.choices:
+            if self.before.kind == self.parts.kind and name in self.parts.choices:
+                continue
+            path = (*TABLES[self.before.kind], name)
+            if self.toml.get(path) is None:
+                continue
+            self._family_in(path, (), TORCH | TRITONS)
+            if not self.toml.get(path):
+                self.toml.remove(path)
+            else:
+                self.said.append(f"the {self.before.kind} {name} stays with packages of your own")
+
+    def _follow(self) -> None:
+        """What an owner put beside torch goes with the choice to its new name or table."""
+        if not (self.before.kind and self.parts.kind):
+            return
+        gone = [n for n in self.before.choices if n not in self.parts.choices]
+        come = [n for n in self.parts.choices if n not in self.before.choices]
+        names = {n: n for n in self.before.choices if n in self.parts.choices}
+        if len(gone) == len(come) == 1:
+            names[gone[0]] = come[0]
+        for old, new in names.items():
+            source = (*TABLES[self.before.kind], old)
+            target = (*TABLES[self.parts.kind], new)
+            now = self.toml.get(source)
+            if source == target or now is None or self.toml.get(target) is not None:
+                continue
+            if self.parts.kind == "extra" and any(not isinstance(item, str) for item in now):
+                continue
+            if self.before.kind == self.parts.kind:
+                self.toml.rename(source, new)
+            else:
+                value = self.toml.raw(source)
+                self.toml.remove(source)
+                self.toml.set(target, value)
+
+    def _other_lists(self) -> None:
+        """torch in a list of the owner's own moves to the new line where it excludes it."""
+        for kind, table in TABLES.items():
+            for name, items in dict(self.toml.get(table) or {}).items():
+                choice = kind == self.parts.kind and slug(name) in self.parts.choices
+                if choice or not isinstance(items, list):
+                    continue
+                self._rebound((*table, name))
+        if not self.parts.dependencies:
+            self._rebound(DEPENDENCIES)
+
+    def _rebound(self, path: Path) -> None:
+        for number, item in enumerate(self.toml.get(path) or ()):
+            name = _name(item)
+            if name in self.family and not _meets(item, self.family[name]):
+                new = _merged(item, self.family[name])
+                self.toml.edit(path, lambda found, i=number, text=new: _assign(found, i, text))
+                self.said.append(f"{'.'.join(map(str, path))}: {item!r} is now {new!r}")
+
+    def _family_in(self, path: Path, wanted: Sequence[str], ours: Iterable[str]) -> None:
+        """Have a list of requirements hold the family as wanted, and nothing else that is ours."""
+        now = self.toml.get(path)
+        if not now and wanted:
+            self.toml.set(path, _list(map(toml_string, wanted)))
+            return
+        left = {_name(text): text for text in wanted}
+        changes: dict[int, str | None] = {}
+        for number, item in enumerate(now or ()):
+            name = _name(item)
+            if name in left:
+                if not _within(item, left[name]):
+                    changes[number] = _merged(item, left[name])
+            elif name in ours:
+                changes[number] = None
+        present = set(map(_name, now or ()))
+        missing = [text for name, text in left.items() if name not in present]
+        if not changes and not missing:
+            return
+
+        def change(items: Any) -> None:
+            for number, text in sorted(changes.items(), reverse=True):
+                if text is None:
+                    del items[number]
+                else:
+                    _assign(items, number, text)
+            for text in missing:
+                _insert(items, text)
+
+        self.toml.edit(path, change)
+
+    def _found(self, path: Path) -> Path:
+        """The same with the name as the file spells it."""
+        table = self.toml.get(path[:-1]) or {}
+        same = (name for name in table if slug_of(name) == path[-1])
+        return (*path[:-1], next(same, path[-1]))
+
+    # What uv is told of the choices
+
+    def _default_groups(self) -> None:
+        path = (*UV, "default-groups")
+        now, default = self.toml.get(path), self.parts.default
+        groups = self.toml.get(GROUPS) or {}
+        if isinstance(now, str):
+            if default:
+                # uv's word for every group, which now exclude each other.
+                others = [name for name in groups if slug_of(name) not in self.parts.choices]
+                self.toml.set(path, _line(map(toml_string, [*others, default])))
+            return
+        chosen = {*self.before.choices} if self.before.kind == "group" else set()
+        if default:
+            chosen |= set(self.parts.choices)
+        kept = [name for name in now or () if slug_of(name) not in chosen and name in groups]
+        if now is None and default and "dev" in groups:
+            kept = ["dev"]
+        wanted = [*kept, *([default] if default else [])]
+        if now is None and not default or now is not None and _same(now, wanted):
+            return
+        if not default and wanted in ([], ["dev"]) and chosen:
+            self.toml.remove(path, prune=False)
+        elif default or chosen:
+            self.toml.set(path, _line(map(toml_string, wanted)))
+
+    def _conflicts(self) -> None:
+        path = (*UV, "conflicts")
+        wanted = self.parts.conflicts
+        written = [{self.before.kind: name} for name in self.before.choices]
+        sets = self.toml.get(path) or []
+        gone = [entry for entry in written if entry not in wanted]
+        if any(all(entry in entries for entry in wanted) for entries in sets) and not (
+            gone and any(entry in entries for entries in sets for entry in gone)
+        ):
+            return
+        known = [*written, *wanted]
+        placed = not wanted
+        changes: dict[int, Any] = {}
+        for number, entries in enumerate(sets):
+            if all(entry in known for entry in entries):
+                changes[number] = None if placed else wanted
+                placed = True
+            elif any(entry in gone for entry in entries):
+                kept = [entry for entry in entries if entry not in gone]
+                changes[number] = kept if len(kept) > 1 else None
+        if not sets and wanted:
+            self.toml.set(path, _list([_set(wanted)]))
+            return
+
+        def change(found: Any) -> None:
+            for number, entries in sorted(changes.items(), reverse=True):
+                if entries is None:
+                    del found[number]
+                else:
+                    _assign(found, number, _set(entries), raw=True)
+            if not placed:
+                _append(found, _set(wanted))
+
+        if changes or not placed:
+            self.toml.edit(path, change)
+        if sets and not self.toml.get(path):
+            self.toml.remove(path, prune=False)
+
+    def _managed(self) -> None:
+        path = (*UV, "managed")
+        if not self.parts.managed and self.toml.get(path) is not False:
+            self.toml.set(path, "false")
+        elif self.parts.managed and self.before.unmanaged and self.toml.get(path) is False:
+            self.toml.remove(path, prune=False)
+
+    def _environments(self, key: str) -> None:
+        path = (*UV, key)
+        now = self.toml.get(path)
+        wanted = self.parts.environments if key == "environments" else self.parts.required
+        if now is None:
+            # One that was adopted without, or whose owner removed it, goes on without.
+            if wanted and self.before.unmanaged:
+                self.toml.set(path, _list(map(toml_string, wanted)))
+            return
+        if self.adopts:
+            return
+        items = [now] if isinstance(now, str) else list(now)
+        written = set(map(_marker, self.before.environments))
+        own = [item for item in items if _marker(item) not in written]
+        after = [*wanted, *(item for item in own if _marker(item) not in map(_marker, wanted))]
+        if _same(map(_marker, items), map(_marker, after)):
+            return
+        if not after:
+            self.toml.remove(path, prune=False)
+        else:
+            self.toml.set(path, _list(map(toml_string, after)))
+
+    def _constraints(self) -> None:
+        """The bounds stood here before they stood in the requirements."""
+        path = (*UV, "constraint-dependencies")
+        items = self.toml.get(path)
+        if self.adopts or not isinstance(items, list):
+            return
+        ours = TORCH | TRITONS
+        gone = [
+            number
+            for number, item in enumerate(items)
+            if _name(item) in ours and _BOUNDS.fullmatch(item)
+        ]
+        if len(gone) == len(items):
+            self.toml.remove(path, prune=False)
+        elif gone:
+            self.toml.edit(path, lambda found: [found.pop(i) for i in reversed(gone)])
+
+    # Sources and indexes
+
+    def _sources(self) -> None:
+        now = self.toml.get(SOURCES) or {}
+        spelled = {canonicalize_name(name): name for name in now}
+        for package, entries in self.parts.sources.items():
+            found = now.get(spelled.get(package, package))
+            if found is not None and _entries(found) == _entries(entries):
+                continue
+            path = (*SOURCES, spelled.get(package, package))
+            self.toml.set(path, _list(map(_inline, entries)))
+        ours = set(self.before.packages) | TRITONS
+        if self.adopts:
+            ours = set(self.plan.packages) & {_name(r) for r in self.parts.dependencies}
+        for package in ours - set(self.parts.sources):
+            if package in spelled:
+                self.toml.remove((*SOURCES, spelled[package]))
+
+    def _indexes(self) -> None:
+        for wanted in self.parts.indexes:
+            number = self._place_of(wanted)
+            if number is None:
+                lines = "".join(f"{key} = {_toml(value)}\n" for key, value in wanted.items())
+                self.toml.append_table(INDEXES, lines, UV)
+                continue
+            entry = self.toml.get((*INDEXES, number))
+            for key, value in wanted.items():
+                if not _equal(entry.get(key), value):
+                    self.toml.set((*INDEXES, number, key), _toml(value))
+            for key in self._written_keys(entry) - set(wanted):
+                self.toml.remove((*INDEXES, number, key), prune=False)
+        names = {index["name"] for index in self.parts.indexes}
+        referred = {
+            e.get("index") for s in (self.toml.get(SOURCES) or {}).values() for e in _all(s)
+        }
+        for number in reversed(range(len(self.toml.get(INDEXES) or ()))):
+            entry = self.toml.get((*INDEXES, number))
+            if entry.get("name") in names or not self._is_ours(entry):
+                continue
+            if entry.get("name") not in referred:
+                self.toml.remove((*INDEXES, number))
+        if self.toml.get(INDEXES) == []:
+            self.toml.remove(INDEXES)
+
+    def _place_of(self, wanted: Mapping[str, Any]) -> int | None:
+        """The number of the entry that is an index already: by its name, else by its URL."""
+        entries = list(enumerate(self.toml.get(INDEXES) or ()))
+        for key in ("name", "url"):
+            for number, entry in entries:
+                if _equal(entry.get(key), wanted[key]):
+                    return number
+        if wanted.get("default"):
+            return next((n for n, entry in entries if entry.get("default")), None)
+        return None
+
+    def _written_keys(self, entry: Mapping[str, Any]) -> set[str]:
+        """The keys of an entry that only the template's answers before account for."""
+        if self.adopts:
+            return set()
+        keys = {"authenticate", "explicit", "default", "ignore-error-codes", "cache-control"}
+        own = {"ignore-error-codes": [403]}
+        return {key for key in keys & set(entry) if own.get(key, entry[key]) == entry[key]}
+
+    def _is_ours(self, entry: Mapping[str, Any]) -> bool:
+        """Whether an index is one of PyTorch's builds, or the mirror of PyPI that was answered."""
+        url = str(entry.get("url", "")).rstrip("/")
+        if entry.get("default") and self.before.pypi_url != PYPI_URL:
+            return url == self.before.pypi_url
+        bases = {PYTORCH_URL, self.before.index_url, self.plan.index_url}
+        return any(_of_base(url, base) for base in bases)
+
+
+# What values say
+
+
+def slug_of(name: str) -> str:
+    """The name of an extra or group as PEP 685 compares it."""
+    return str(canonicalize_name(name))
+
+
+def _of_base(url: str, base: str) -> bool:
+    if PLACEHOLDER not in base:
+        base = f"{base}/{PLACEHOLDER}"
+    head, _, tail = base.partition(PLACEHOLDER)
+    fits = url.startswith(head) and url.endswith(tail) and len(url) > len(head) + len(tail)
+    return fits and bool(_BUILD.fullmatch(url[len(head) : len(url) - len(tail)]))
+
+
+def _parsed(item: Any) -> Requirement | None:
+    try:
+        return Requirement(item)
+    except (InvalidRequirement, TypeError):
+        return None
+
+
+def _name(item: Any) -> str:
+    requirement = _parsed(item)
+    return str(canonicalize_name(requirement.name)) if requirement else ""
+
+
+def _merged(item: str, wanted: str) -> str:
+    """A requirement with the bounds that are wanted, and with its own extras and marker."""
+    now, new = _parsed(item), _parsed(wanted)
+    assert now and new
+    extras = f"[{','.join(sorted(now.extras))}]" if now.extras else ""
+    bounds = wanted.partition(";")[0].strip()[len(new.name) :]
+    marker = new.marker or now.marker
+    return f"{new.name}{extras}{bounds}" + (
+        f"; {wanted.partition(';')[2].strip() if new.marker else marker}" if marker else ""
+    )
+
+
+def _within(item: str, wanted: str) -> bool:
+    """Whether a requirement says what is wanted, or allows less of the same line."""
+    now, new = _parsed(item), _parsed(wanted)
+    assert now and new
+    if now.url or (new.marker and str(now.marker) != str(new.marker)):
+        return False
+    if now.specifier == new.specifier:
+        return True
+    allowed = [v for v in _releases(new) if now.specifier.contains(v)]
+    return bool(allowed) and all(new.specifier.contains(v) for v in allowed)
+
+
+def _meets(item: str, wanted: str) -> bool:
+    """Whether a requirement allows any release of the line."""
+    now, new = _parsed(item), _parsed(wanted)
+    assert now and new
+    line = [v for v in _releases(new) if new.specifier.contains(v)]
+    return bool(now.url) or any(now.specifier.contains(v) for v in line)
+
+
+def _releases(requirement: Requirement) -> list[str]:
+    """Releases around the bounds of a requirement, those that are thinkable included."""
+    majors = {int(v.version.split(".")[0]) for v in requirement.specifier}
+    around = {m + d for m in majors for d in (-1, 0, 1) if m + d >= 0}
+    return [f"{a}.{b}.{c}" for a in sorted(around) for b in range(40) for c in range(10)]
+
+
+def _admits_older(specifier: str, floor: str) -> bool:
+    """Whether a bound on Python allows a version below a floor such as 3.10."""
+    try:
+        allowed = SpecifierSet(specifier)
+    except InvalidSpecifier:
+        return False
+    minor = int(floor.split(".")[1])
+    versions = ["2.7.18", *(f"3.{m}.{patch}" for m in range(minor) for patch in (0, 20))]
+    return any(allowed.contains(v) for v in versions)
+
+
+def _marker(text: Any) -> str:
+    try:
+        return str(Marker(text))
+    except (InvalidMarker, TypeError):
+        return str(text)
+
+
+def _same(one: Iterable[Any], other: Iterable[Any]) -> bool:
+    return sorted(map(str, one)) == sorted(map(str, other))
+
+
+def _all(source: Any) -> list[Any]:
+    return source if isinstance(source, list) else [source]
+
+
+def _entries(source: Any) -> list[Any]:
+    """The entries of a source, with each marker in one spelling."""
+    return [{**e, "marker": _marker(e["marker"])} if "marker" in e else e for e in _all(source)]
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, str) and isinstance(other, str):
+        return one.rstrip("/") == other.rstrip("/")
+    return bool(one == other)
+
+
+# How values are written
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return toml_string(value)
+    if isinstance(value, Mapping):
+        return _inline(value)
+    return _line(map(_toml, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _inline(table: Mapping[str, Any]) -> str:
+    return f"{{ {', '.join(f'{key} = {_toml(value)}' for key, value in table.items())} }}"
+
+
+def _line(items: Iterable[str]) -> str:
+    return f"[{', '.join(items)}]"
+
+
+def _list(items: Iterable[str]) -> str:
+    lines = "".join(f"{item},\n" for item in items)
+    indented = re.sub(r"^(?=.)", "    ", lines, flags=re.MULTILINE)
+    return f"[\n{indented}]"
+
+
+def _set(entries: Iterable[Mapping[str, str]]) -> str:
+    return _list(map(_inline, entries))
+
+
+def _item(text: str) -> Any:
+    import tomlkit
+
+    return tomlkit.parse(f"x = {text}\n")["x"]
+
+
+def _assign(items: Any, number: int, text: str, raw: bool = False) -> None:
+    items[number] = _item(text if raw else toml_string(text))
+
+
+def _append(items: Any, text: str) -> None:
+    items.append(_item(text))
+
+
+def _insert(items: Any, text: str) -> None:
+    """Where the order of the list wants it, else at the end."""
+    names = [_name(item) for item in items]
+    place = len(names)
+    if names == sorted(names):
+        place = sum(name < _name(text) for name in names)
+    if place == 0 and names and "\n" not in items.as_string():
+        # tomlkit leaves no space behind the comma of a first item.
+        items.insert(1, items[0])
+        items[0] = _item(toml_string(text))
+    else:
+        items.insert(place, _item(toml_string(text)))

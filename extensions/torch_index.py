@@ -56,16 +56,10 @@ names, policy, refusals = map(
     _module, ("questions.names", "questions.policy", "questions.refusals")
 )
 automation, diagnosis, planner = map(_module, ("plan.automation", "plan.diagnosis", "plan.planner"))
-adoption, conflicts, destination, stopped = map(
-    _module, ("project.adoption", "project.conflicts", "project.destination", "project.stopped")
+adoption, destination, stopped, there = map(
+    _module, ("project.adoption", "project.destination", "project.stopped", "project.there")
 )
 sys.dont_write_bytecode = _writes
-
-
-def _is_rendered(folder: Path, conf: Any) -> bool:
-    """Whether a folder has answers to our questions, and not to those of another template."""
-    file = folder / str(conf["answers_file"])
-    return file.exists() and "\ntorch_version: " in file.read_text("utf-8", errors="replace")
 
 
 class _Text:
@@ -109,9 +103,9 @@ def _thrifty(environment: Environment) -> Callable[[str], Template | _Text | _Ca
 
 
 class TorchIndex(Extension):
-    """Adds the functions `asks_for`, `automation`, `choices_for`, `conflicts`, `default_for`,
-    `diagnosis`, `gone`, `kept`, `recorded`, `refusal_for`, `remember_files` and `torch_plan`, and
-    the filters `toml`, `markdown`, `paragraphs` and `python_literal`."""
+    """Adds the functions `adopts`, `answers_before`, `asks_for`, `automation`, `choices_for`,
+    `default_for`, `diagnosis`, `first_asked`, `kept`, `recorded`, `refusal_for`, `torch_plan` and
+    `was_there`, and the filters `toml`, `markdown`, `paragraphs` and `python_literal`."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -121,18 +115,19 @@ class TorchIndex(Extension):
         environment.optimized = False
         environment.from_string = _thrifty(environment)  # type: ignore[method-assign]
         environment.globals.update(
+            adopts=self.adopts,
+            answers_before=self.answers_before,
             asks_for=self.asks_for,
             automation=self.automation,
-            conflicts=self.conflicts,
             choices_for=self.choices_for,
             default_for=self.default_for,
             diagnosis=self.diagnosis,
-            gone=self.gone,
+            first_asked=self.first_asked,
             kept=self.kept,
             recorded=names.recorded,
-            remember_files=self.remember_files,
             refusal_for=self.refusal_for,
             torch_plan=self.torch_plan,
+            was_there=self.was_there,
         )
         environment.filters.update(
             toml=names.toml_string,
@@ -146,8 +141,8 @@ class TorchIndex(Extension):
         return set()
 
     @cached_property
-    def before(self) -> frozenset[str]:
-        return frozenset()
+    def seen(self) -> dict[Path, Any]:
+        return {}
 
     @cached_property
     def found(self) -> dict[Path, Any]:
@@ -179,7 +174,9 @@ class TorchIndex(Extension):
 
         Raises UserMessageError if the answer was given in advance and cannot work, and at the first
         question if the destination cannot be written: the person sees the reason alone, before
-        anything is written, where a validator would end in a traceback.
+        anything is written, where a validator would end in a traceback. Likewise, if a project is
+        there whose `pyproject.toml` cannot be edited: what is seen of it is told at the first
+        question, and at the last one, when the plan is known, the edit is tried.
         """
         known = contract.read(context)
         asked = contract.asked(key, known)
@@ -187,7 +184,11 @@ class TorchIndex(Extension):
         if key == contract.KEYS[0]:
             if reason := destination.refusal(folder):
                 raise UserMessageError(f"{reason}.")
+            if reason := there.refusal(self._there(context)):
+                raise UserMessageError(f"{reason}.")
             stopped.undo_when_stopped()
+        if key == contract.KEYS[-1]:
+            self._try_edit(context)
         given = {**conf["user_defaults"], **conf["data"]}
         if key not in context:
             # A default from a person's settings, which no earlier answer overrides.
@@ -249,7 +250,7 @@ class TorchIndex(Extension):
             if key in adopted and value != adopted[key]:
                 self._say_of_adopted(key, {**known, key: adopted[key]}, value)
             self._hold_to_policy(key, {**known, key: value})
-            if key == "authenticate" and value == "auto" and _is_rendered(*self._place(context)):
+            if key == "authenticate" and value == "auto" and self._there(context).answers:
                 self._say("authenticate: so far CI had a login for the mirror. Taken: auto, none.")
         if reason:
             self._say_taken(key, reason, value)
@@ -261,11 +262,11 @@ class TorchIndex(Extension):
         It is read once, at the first question, before Copier writes over it. An update, which
         merges, adopts nothing: the file of answers is there.
         """
-        folder, conf = self._place(context)
+        folder, _ = self._place(context)
         if folder not in self.found:
-            rendered = _is_rendered(folder, conf)
+            adopts = self._there(context).adopts
             try:
-                found = adoption.Adopted() if rendered else adoption.adopt(folder)
+                found = adoption.adopt(folder) if adopts else adoption.Adopted()
             except adoption.CannotAdopt as error:
                 raise UserMessageError(f"{error}.") from None
             self.found[folder] = found
@@ -285,6 +286,57 @@ class TorchIndex(Extension):
         """The destination, and what Copier was told."""
         conf = context["_copier_conf"]
         return Path(str(conf["dst_path"])).resolve(), conf
+
+    def _there(self, context: Context) -> Any:
+        """What stood at the destination when it was first looked at, before anything is written."""
+        folder, conf = self._place(context)
+        if folder not in self.seen:
+            try:
+                self.seen[folder] = there.look(folder, str(conf["answers_file"]))
+            except UnicodeDecodeError as error:
+                reason = f"pyproject.toml cannot be read: {error}. Nearest: save it as UTF-8"
+                raise UserMessageError(f"{reason}.") from None
+        return self.seen[folder]
+
+    def _try_edit(self, context: Context) -> None:
+        """Raises UserMessageError if PyTorch's parts cannot be put where they belong."""
+        found = self._there(context)
+        if found.text is None:
+            return
+        editor = _module("project.editor")
+        known = {**contract.read(context), contract.KEYS[-1]: ""}
+        plan = planner.make_plan(self.tables, contract.Answers.complete(known))
+        try:
+            editor.edit(found.text, found.answers, plan)
+        except editor.CannotEdit as error:
+            raise UserMessageError(f"{error}. Nearest: repair it first.") from None
+
+    @pass_context
+    def was_there(self, context: Context) -> bool:
+        """Whether a project, from this template or not, was there before the render."""
+        return self._there(context).text is not None
+
+    @pass_context
+    def adopts(self, context: Context) -> bool:
+        """Whether its owner, and not this template, made it."""
+        return bool(self._there(context).adopts)
+
+    @pass_context
+    def answers_before(self, context: Context) -> str:
+        """The answers that were recorded before the render, as JSON; empty for none."""
+        return str(self._there(context).as_json)
+
+    @pass_context
+    def first_asked(self, context: Context, key: str) -> bool:
+        """Whether an answer asks for files of the owner's, and none before it did.
+
+        A project that is adopted gets them only by an answer in so many words.
+        """
+        found, (_, conf) = self._there(context), self._place(context)
+        nothing = contract.WITHOUT_FILES[key]
+        if context[key] == nothing:
+            return False
+        return key in conf["data"] if found.adopts else found.answers.get(key, nothing) == nothing
 
     def _hold_to_policy(self, key: str, known: Any) -> None:
         """Raises UserMessageError if nothing that the policy allows fits the earlier answers."""
@@ -345,22 +397,6 @@ class TorchIndex(Extension):
             plan = planner.make_plan(self.tables, complete)
             self.plans[complete] = adoption.around(plan, self.adopted(context))
         return self.plans[complete]
-
-    @pass_context
-    def conflicts(self, context: Context) -> dict[str, int]:
-        """The files that an update could not merge, with the number of conflicts in each."""
-        return dict(conflicts.conflicts(self._place(context)[0]))
-
-    @pass_context
-    def remember_files(self, context: Context) -> str:
-        """Note what a project has before an update; nothing to read."""
-        self.before = conflicts.files(self._place(context)[0])
-        return ""
-
-    @pass_context
-    def gone(self, context: Context) -> list[str]:
-        """The files that an update removed, since the answers have no use for them."""
-        return sorted(self.before - conflicts.files(self._place(context)[0]))
 
     @pass_context
     def automation(self, context: Context) -> Any:

@@ -86,6 +86,18 @@ def edit(text: str, before: Known | None, after: Plan) -> Edited:
 
     Raises CannotEdit, with a reason for people, for a text that cannot be read or has no project.
     """
+    toml = parsed(text)
+    editor = _Editor(toml, Before.of(before) if before is not None else None, after)
+    try:
+        editor.edit()
+    except (AttributeError, TypeError) as error:
+        raise CannotEdit(f"pyproject.toml has a value of an unexpected type ({error})") from error
+    bom = "\ufeff" if text.startswith("\ufeff") else ""
+    return Edited(bom + toml.text, tuple(editor.said))
+
+
+def parsed(text: str) -> TomlText:
+    """The text as one that can be edited. Raises CannotEdit, with a reason for people."""
     try:
         toml = TomlText(text.removeprefix("\ufeff"))
     except ValueError as error:
@@ -95,13 +107,7 @@ def edit(text: str, before: Known | None, after: Plan) -> Edited:
         raise CannotEdit("pyproject.toml has no [project] table")
     if "dependencies" in project.get("dynamic", ()):
         raise CannotEdit("pyproject.toml says that its dependencies are dynamic")
-    editor = _Editor(toml, Before.of(before) if before is not None else None, after)
-    try:
-        editor.edit()
-    except (AttributeError, TypeError) as error:
-        raise CannotEdit(f"pyproject.toml has a value of an unexpected type ({error})") from error
-    bom = "\ufeff" if text.startswith("\ufeff") else ""
-    return Edited(bom + toml.text, tuple(editor.said))
+    return toml
 
 
 class _Editor:

@@ -143,12 +143,17 @@ class TomlText:
         name = ".".join(map(str, path))
         self._insert_block(f"[[{name}]]\n{content}", path if self._within(path) else after)
 
-    def remove_lines(self, unwanted: Callable[[str], bool]) -> None:
-        """Remove the comment lines that a function names, wherever they stand."""
-        for match in reversed(list(re.finditer(r"^[ \t]*#[^\n]*(\n|$)", self.text, re.MULTILINE))):
-            inside = any(s.start < match.start() < s.end for s in self.statements if s.value)
-            if unwanted(match[0].strip()) and not (inside and self._in_string(match.start())):
-                self._splice(match.start(), match.end(), "")
+    def comment_lines(self) -> list[tuple[int, int, str]]:
+        """The lines that hold a comment and nothing else: where they start and end, and what."""
+        return [
+            (found.start(), found.end(), found[0].strip())
+            for found in re.finditer(r"^[ \t]*#[^\n]*(\n|\Z)", self.text, re.MULTILINE)
+            if not self._in_string(found.start())
+        ]
+
+    def replace(self, start: int, end: int, new: str) -> None:
+        """Put whole lines in the place of others. Raises ValueError if that is no TOML."""
+        self._splice(start, end, new)
 
     # How it is done
 
@@ -236,13 +241,13 @@ class TomlText:
         self._insert(end, self._lines(f"\n{block}" if end else block))
 
     def _in_string(self, position: int) -> bool:
-        """Whether what stands there is no comment, but a line of a text."""
-        pair = next(s for s in self.statements if s.value and s.start < position < s.end)
-        place = pair.value[0]  # type: ignore[index]
-        for token in _TOKEN.finditer(self.text, place, pair.end):
-            if token.start() < position < token.end():
-                return True
-        return False
+        """Whether the line that starts there is no comment, but one of a text."""
+        inside = (s for s in self.statements if s.value and s.start < position < s.end)
+        pair = next(inside, None)
+        if pair is None:
+            return False
+        tokens = _TOKEN.finditer(self.text, pair.value[0], pair.end)  # type: ignore[index]
+        return any(token.start() < position < token.end() for token in tokens)
 
 
 def _neighbours(table: Path) -> list[Path]:

@@ -88,6 +88,8 @@ KEYS = (
 # whoever still gives it by that name.
 RENAMED: Mapping[str, str] = {}
 LISTS = frozenset({"backends", "packages", "platforms", "containers"})
+# The values with which a question brings none of the files that belong to a project's owner.
+WITHOUT_FILES: Mapping[str, str] = {"license": "proprietary", "example": "none"}
 _ASKED_FOR = {
     "backend": ("index", "pip"),
     "linux_backend": ("markers",),

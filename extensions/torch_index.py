@@ -104,8 +104,9 @@ def _thrifty(environment: Environment) -> Callable[[str], Template | _Text | _Ca
 
 class TorchIndex(Extension):
     """Adds the functions `adopts`, `answers_before`, `asks_for`, `automation`, `choices_for`,
-    `default_for`, `diagnosis`, `first_asked`, `kept`, `recorded`, `refusal_for`, `torch_plan` and
-    `was_there`, and the filters `toml`, `markdown`, `paragraphs` and `python_literal`."""
+    `default_for`, `diagnosis`, `first_asked`, `prompts_for`, `recorded`, `refusal_for`,
+    `torch_plan` and `was_there`, and the filters `toml`, `markdown`, `paragraphs` and
+    `python_literal`."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -123,7 +124,7 @@ class TorchIndex(Extension):
             default_for=self.default_for,
             diagnosis=self.diagnosis,
             first_asked=self.first_asked,
-            kept=self.kept,
+            prompts_for=self.prompts_for,
             recorded=names.recorded,
             refusal_for=self.refusal_for,
             torch_plan=self.torch_plan,
@@ -186,9 +187,14 @@ class TorchIndex(Extension):
                 raise UserMessageError(f"{reason}.")
             if reason := there.refusal(self._there(context)):
                 raise UserMessageError(f"{reason}.")
+            self.adopted(context)
             stopped.undo_when_stopped()
         if key == contract.KEYS[-1]:
             self._try_edit(context)
+        if key in self.adopted(context).answers:
+            # What a project says of itself goes before the settings of whoever adopts it, which
+            # Copier would take for the default.
+            conf["settings"].defaults.pop(key, None)
         given = {**conf["user_defaults"], **conf["data"]}
         if key not in context:
             # A default from a person's settings, which no earlier answer overrides.
@@ -212,12 +218,9 @@ class TorchIndex(Extension):
         known = contract.read(context)
         if not contract.asked(key, known):
             return "[]"
-        if (
-            key == "backends"
-            and key not in known
-            and key in (of_owner := self.adopted(context).answers)
-        ):
-            known = {**known, key: of_owner[key]}
+        adopted = self.adopted(context).answers
+        if key == "backends" and key not in known and key in adopted:
+            known = {**known, key: adopted[key]}
         offered = choices.choices(key, self.offered, known)
         if key == "default_backend" and key in context:
             # The answer may name its item in other words: what was given is what is offered.
@@ -264,23 +267,28 @@ class TorchIndex(Extension):
         """
         folder, _ = self._place(context)
         if folder not in self.found:
-            adopts = self._there(context).adopts
+            rendered = self._there(context).answers is not None
             try:
-                found = adoption.adopt(folder) if adopts else adoption.Adopted()
+                found = (
+                    adoption.Adopted()
+                    if rendered
+                    else adoption.adopt(folder, self.offered, self._given(context))
+                )
             except adoption.CannotAdopt as error:
                 raise UserMessageError(f"{error}.") from None
             self.found[folder] = found
         return self.found[folder]
 
+    def _given(self, context: Context) -> dict[str, Any]:
+        """The answers that were given in advance, those of another shape left out."""
+        _, conf = self._place(context)
+        return dict(contract.read({**conf["user_defaults"], **conf["data"]}))
+
     @pass_context
-    def kept(self, context: Context) -> Any:
-        """What stays of it."""
-        found = adoption.fit(self.adopted(context), self.torch_plan(context))
-        if found.lost:
-            self._say(
-                f"pyproject.toml: not taken over, though git has it: {', '.join(found.lost)}."
-            )
-        return found
+    def prompts_for(self, context: Context, key: str) -> bool:
+        """Whether a person is asked: of a project that is adopted, only what it does not say."""
+        adopted = self.adopted(context)
+        return key in adopted.open or not adopted.answers
 
     def _place(self, context: Context) -> tuple[Path, Any]:
         """The destination, and what Copier was told."""
@@ -356,13 +364,12 @@ class TorchIndex(Extension):
         )
 
     def _say_of_adopted(self, key: str, known: Any, value: Any) -> None:
-        """Raises UserMessageError for a license: to state another than its own is no default."""
+        """Raises UserMessageError for a license: to record another than its own is no default."""
         reason = refusals.why_not(key, self.offered, known)
         if reason and key == "license":
-            raise UserMessageError(
-                f"license: {reason}, which is none of the project's own. Or: proprietary, and your "
-                "line again afterwards."
-            )
+            if known[key] == "other":
+                return
+            raise UserMessageError(f"license: {reason}, which the project does not state.")
         if reason:
             self._say_taken(key, reason, value)
 
@@ -394,8 +401,7 @@ class TorchIndex(Extension):
         """The plan for the answers: made once, though most files ask for it."""
         complete = contract.Answers.complete(contract.read(context))
         if complete not in self.plans:
-            plan = planner.make_plan(self.tables, complete)
-            self.plans[complete] = adoption.around(plan, self.adopted(context))
+            self.plans[complete] = planner.make_plan(self.tables, complete)
         return self.plans[complete]
 
     @pass_context

@@ -73,10 +73,8 @@ def adopt(folder: Path, tables: Tables, given: Known) -> Adopted:
     content = parse(text)
     setup = read(content, parse(settings))
     of_project = _of_project(folder, content, setup)
-    reader = _Reader(tables, given, setup, lock, has_lock=bool(lock))
-    of_torch, unread = reader.answers()
-    answers = {**NOTHING, **of_project, **of_torch}
-    return Adopted(answers, frozenset(unread))
+    of_torch, unread = _Reader(tables, {**of_project, **given}, setup, lock).answers()
+    return Adopted({**NOTHING, **of_torch, **of_project}, frozenset(unread))
 
 
 def _text(file: Path) -> str:
@@ -181,11 +179,9 @@ class _Candidate:
 
 
 class _Reader:
-    def __init__(
-        self, tables: Tables, given: Known, setup: Setup, lock: str, has_lock: bool
-    ) -> None:
+    def __init__(self, tables: Tables, given: Known, setup: Setup, lock: str) -> None:
         self.tables, self.given, self.setup = tables, given, setup
-        self.has_lock = has_lock
+        self.has_lock = bool(lock)
         self.pythons = self._allowed_pythons()
         self.lock = self._lock(lock)
         self.selections = list(setup.selections.values())
@@ -365,17 +361,13 @@ class _Reader:
         if "backends" in moved:
             moved["backends"] = list({item(t).backend: t for t in moved["backends"]}.values())
         answers = {
-            "project_name": "project",
-            "package_name": "package",
             "torch_version": line.name,
             "python_version": pythons[0],
             "packages": self._packages(shape),
             "platforms": self.setup.claimed(),
             "index_url": self._index_url(),
-            "pypi_url": PYPI_URL,
             "authenticate": "always" if self._logs_in() else "auto",
             **NOTHING,
-            "type_checker": "none",
             **moved,
             **self.given,
         }

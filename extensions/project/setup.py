@@ -128,10 +128,11 @@ class Setup:
         found = {"uv sync": self.plain}
         for choice in self.choices:
             if choice not in self.plain:
-                found[self._command(choice)] = self.selecting(choice)
+                found[self.command(choice)] = self.selecting(choice)
         return found
 
-    def _command(self, choice: Choice) -> str:
+    def command(self, choice: Choice) -> str:
+        """The command that installs a choice."""
         left = [name for kind, name in sorted(self.plain - self.selecting(choice))]
         flags = [*(f"--no-group {name}" for name in left), f"--{choice[0]} {choice[1]}"]
         return " ".join(["uv sync", *flags])

@@ -19,6 +19,7 @@ VALUES: Mapping[str, Mapping[str, str]] = {
         "Apache-2.0": "Apache License 2.0",
         "BSD-3-Clause": "BSD 3-Clause",
         "proprietary": "none: all rights reserved",
+        "other": "another one, which you add yourself",
     },
     "strategy": {
         "pypi": "only PyPI: CUDA on Linux, CPU on Windows, MPS on macOS",

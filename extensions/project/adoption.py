@@ -73,7 +73,8 @@ def adopt(folder: Path, tables: Tables, given: Known) -> Adopted:
     content = parse(text)
     setup = read(content, parse(settings))
     of_project = _of_project(folder, content, setup)
-    of_torch, unread = _Reader(tables, {**of_project, **given}, setup, lock).answers()
+    hint = _text(folder / ".python-version").strip()
+    of_torch, unread = _Reader(tables, {**of_project, **given}, setup, lock, hint).answers()
     return Adopted({**NOTHING, **of_torch, **of_project}, frozenset(unread))
 
 
@@ -179,7 +180,10 @@ class _Candidate:
 
 
 class _Reader:
-    def __init__(self, tables: Tables, given: Known, setup: Setup, lock: str) -> None:
+    """`hint` is the Python that a checkout uses where the project states no bound."""
+
+    def __init__(self, tables: Tables, given: Known, setup: Setup, lock: str, hint: str) -> None:
+        self.hint = ".".join(hint.split(".")[:2])
         self.tables, self.given, self.setup = tables, given, setup
         self.has_lock = bool(lock)
         self.pythons = self._allowed_pythons()
@@ -204,6 +208,8 @@ class _Reader:
         unread = [] if read else [*_OF_TORCH]
         if not self.setup.requires_python:
             unread.append("python_version")
+        if "default_backend" in found.answers and not (self.setup.plain & {*self.setup.choices}):
+            unread.append("default_backend")
         return dict(found.answers), unread
 
     def _no_python(self) -> str:
@@ -269,9 +275,9 @@ class _Reader:
         """Answers for strategy and backends that the builds of the set-up speak for."""
         cells = [cell for row in rows.values() for cell in row.values()]
         backends = list(dict.fromkeys(c.backend for c in cells if c.kind != "pypi" and c.backend))
-        if self._uses_pip():
-            torch_backend = self.setup.pip.get("torch-backend")
-            yield {"strategy": "pip", "backend": torch_backend or next(iter(backends), AUTO)}
+        if not self.setup.managed or self._told_to_pip() and not self.has_lock:
+            told = self._told_to_pip() or next(iter(backends), AUTO)
+            yield {"strategy": "pip", "backend": told}
             return
         yield {"strategy": "pypi"}
         for backend in backends:
@@ -286,10 +292,13 @@ class _Reader:
         if given:
             yield given
 
-    def _uses_pip(self) -> bool:
-        """`managed = false`, or builds that only `uv pip` is told of."""
-        told = any(key in self.setup.pip for key in ("torch-backend",))
-        return not self.setup.managed or (told and not self.has_lock and not self.setup.sources)
+    def _told_to_pip(self) -> str:
+        """The backend of which `[tool.uv.pip]` tells `uv pip` alone; empty for none."""
+        pip = self.setup.pip
+        urls = [*_all(pip.get("index-url")), *_all(pip.get("extra-index-url"))]
+        found = (at(url) for url in [*urls, *_all(pip.get("find-links"))])
+        of_urls = next((o.backend for o in found if o and o.backend), "")
+        return "" if self.setup.sources else str(pip.get("torch-backend") or of_urls)
 
     def _switches(self, of: str) -> Iterator[Known]:
         """The extras or groups that hold torch, each with the backend that it brings."""
@@ -347,6 +356,8 @@ class _Reader:
         pythons = [p for p in self.pythons if p in line.pythons]
         if not pythons:
             return None
+        if not self.setup.requires_python:
+            pythons = [self.hint if self.hint in pythons else line.default_python]
         moved: dict[str, Any] = {}
         for key, value in shape.items():
             if key in ("backend", "linux_backend", "windows_backend", "default_backend"):
@@ -389,6 +400,8 @@ class _Reader:
 
     def _index_url(self) -> str:
         """The base of the indexes from which most builds come."""
+        if "index_url" in self.given:
+            return str(self.given["index_url"])
         bases = [o.base for o in self._used()]
         url = max(dict.fromkeys(bases), key=bases.count, default=PYTORCH_URL)
         if reason := names.index_url_refusal(url, self.tables.backends()):
@@ -423,7 +436,8 @@ def _item(one: Item, backend: str) -> str:
 def _allows(one: Stated, line: Line) -> bool:
     """Whether the bounds of a requirement allow a release of the line."""
     if one.requirement.url:
-        return True
+        named = re.search(rf"/{one.name}-(\d+\.\d+)\.\d", one.requirement.url)
+        return named is None or one.name != "torch" or named[1] == line.name
     own = line.torch if one.name == "torch" else None
     if own is None:
         companion = line.companions.get(one.name)

@@ -90,10 +90,13 @@ def chosen(plan: Plan, selection: Collection[Choice]) -> PlanChoice | None:
 
 
 def likeness(old: Cell, new: Cell) -> float:
-    """From 0, another build, to 2, the same build from the same place."""
+    """From 0, another build, to 1 or 3, the same build from the same place."""
     if old.kind == "none":
         # What was not there is no loss; to add it is more than to leave it.
-        return 0.25 if new.kind == "none" else 0
+        return 0.125 if new.kind == "none" else 0
+    # A build that was chosen weighs more than the one that PyPI happens to have.
+    weight = 1 if old.kind == "pypi" else 3
     if old.backend and old.backend == new.backend:
-        return 2 if old.kind == new.kind else 1.5
-    return 0.5 if kind(old.backend) and kind(old.backend) == kind(new.backend) else 0
+        return weight * (1 if old.kind == new.kind else 0.75)
+    same_kind = kind(old.backend) and kind(old.backend) == kind(new.backend)
+    return 0.25 * weight if same_kind else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -183,10 +183,10 @@ class Setup:
                 continue
             if entry.marker is None or self.holds(entry.marker, platform):
                 return self._from(entry)
+        local = _LOCAL.search(str(one.specifier))
         for index in self.indexes:
             if not index.explicit and (found := at(index.url)):
-                return found
-        local = _LOCAL.search(str(one.specifier))
+                return replace(found, backend=found.backend or (local[1] if local else ""))
         return Origin("elsewhere", local[1]) if local else Origin("pypi")
 
     def _from(self, entry: Entry) -> Origin:

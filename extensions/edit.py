@@ -135,8 +135,8 @@ def update(project: Project, version: Version) -> Iterator[str]:
     broken = _broken(project, repository, set(found))
     if broken:
         files = "1 file" if len(broken) == 1 else f"{len(broken)} files"
-        reasons = "\n".join(f"  {name}: {reason}" for name, reason in broken.items())
-        yield f"{files} that cannot be read any more, to repair:\n\n{reasons}"
+        reasons = "\n".join(f"- {name}: {reason}" for name, reason in broken.items())
+        yield f"{files} to repair, which could be read before this update:\n\n{reasons}"
     if found:
         count = sum(found.values())
         yield (

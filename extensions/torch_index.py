@@ -55,7 +55,9 @@ choices, contract, machine = map(
 names, policy, refusals = map(
     _module, ("questions.names", "questions.policy", "questions.refusals")
 )
-automation, diagnosis, planner = map(_module, ("plan.automation", "plan.diagnosis", "plan.planner"))
+automation, diagnosis, parts, planner = map(
+    _module, ("plan.automation", "plan.diagnosis", "plan.parts", "plan.planner")
+)
 adoption, destination, stopped, there = map(
     _module, ("project.adoption", "project.destination", "project.stopped", "project.there")
 )
@@ -105,8 +107,8 @@ def _thrifty(environment: Environment) -> Callable[[str], Template | _Text | _Ca
 class TorchIndex(Extension):
     """Adds the functions `adopts`, `answers_before`, `asks_for`, `automation`, `choices_for`,
     `default_for`, `diagnosis`, `first_asked`, `prompts_for`, `recorded`, `refusal_for`,
-    `torch_plan` and `was_there`, and the filters `toml`, `markdown`, `paragraphs` and
-    `python_literal`."""
+    `torch_parts`, `torch_plan` and `was_there`, the mapping `comments`, and the filters `toml`, `markdown`,
+    `paragraphs` and `python_literal`."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -127,6 +129,8 @@ class TorchIndex(Extension):
             prompts_for=self.prompts_for,
             recorded=names.recorded,
             refusal_for=self.refusal_for,
+            comments=parts.COMMENTS,
+            torch_parts=self.torch_parts,
             torch_plan=self.torch_plan,
             was_there=self.was_there,
         )
@@ -403,6 +407,11 @@ class TorchIndex(Extension):
         if complete not in self.plans:
             self.plans[complete] = planner.make_plan(self.tables, complete)
         return self.plans[complete]
+
+    @pass_context
+    def torch_parts(self, context: Context) -> Any:
+        """What the plan says in pyproject.toml."""
+        return parts.parts_of(self.torch_plan(context))
 
     @pass_context
     def automation(self, context: Context) -> Any:

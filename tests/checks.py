@@ -19,11 +19,13 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 from validate_pyproject import api, plugins
 
-from extensions.questions.contract import PYPI_URL, PYTORCH_URL
+from extensions.plan.parts import parts_of
+from extensions.plan.planner import make_plan
+from extensions.questions.contract import PYPI_URL, PYTORCH_URL, Answers
 from extensions.questions.names import index_of
 from extensions.tables.backends import index_name, kind
 from extensions.tables.platforms import PLATFORMS, WINDOWS
-from extensions.tables.releases import next_minor
+from extensions.tables.releases import Line, next_minor
 from tests.cells import TABLES
 from tests.project import Project
 from tests.schemas import SCHEMAS, check_file
@@ -119,23 +121,63 @@ def the_family_is_required_directly_and_capped(project: Project) -> None:
     line = TABLES.lines[project.answers["torch_version"]]
     wanted = ["torch", *project.answers["packages"]]
     places = {name for name, r in family(project) if r.name == "torch"}
-    assert places
+    choices = {b.replace(".", "-") for b in project.answers.get("backends", ())}
+    with_the_project = {""} if project.answers["strategy"] != "extras" else set()
+    assert places == choices | with_the_project
     for place in places:
         here = [r.name for name, r in family(project) if name == place]
         assert sorted(name for name in here if name in FAMILY) == sorted(wanted)
-    bounded = [r for _, r in family(project) if r.specifier]
-    if project.answers["strategy"] != "pip":
-        # The bounds stand once, where no `uv add` writes.
-        assert not bounded
-        bounded = list(map(Requirement, project.uv_settings["constraint-dependencies"]))
-    assert len({r.name for r in bounded}) == len(bounded)
-    found = {r.name: {s.operator: s.version for s in r.specifier} for r in bounded}
-    for name in wanted:
-        version = line.torch if name == "torch" else line.companions[name].version
-        assert found.pop(name) == {">=": version, "<": TABLES.cap(line, name)}
-    for name, bounds in found.items():
-        (triton,) = {t for t in line.triton.values() if t.name == name and t.version}
-        assert bounds == {">=": triton.version, "<": next_minor(triton.version)}
+    for _, requirement in family(project):
+        bounds = {s.operator: s.version for s in requirement.specifier}
+        name = requirement.name
+        if name in wanted:
+            assert bounds == {">=": first_release(line, name), "<": TABLES.cap(line, name)}
+        elif bounds:
+            (triton,) = {t for t in line.triton.values() if t.name == name and t.version}
+            first = ".".join(triton.version.split(".")[:2])
+            assert bounds == {">=": first, "<": next_minor(triton.version)}
+    assert "constraint-dependencies" not in project.uv_settings
+
+
+def first_release(line: Line, package: str) -> str:
+    """The first release that goes with a line, as short as it can be written."""
+    if package == "torch":
+        return line.name
+    own = line.companions[package]
+    # torchvision 0.29.2 is the first for torch 2.15.
+    return {("torchvision", "2.15"): "0.29.2"}.get(
+        (package, line.name), ".".join(own.version.split(".")[:2])
+    )
+
+
+def parts_are_the_plan_s(project: Project) -> None:
+    """The file as it is read, against what an update would write there."""
+    complete = Answers.complete(project.answers)
+    plan = make_plan(TABLES, complete)
+    parts = parts_of(plan)
+    metadata, settings = project.pyproject["project"], project.uv_settings
+    assert metadata["requires-python"] == parts.requires_python
+    others = [str(requirement) for requirement in plan.others]
+    assert metadata["dependencies"] == sorted([*parts.dependencies, *others])
+    tables = {
+        "extra": dict(metadata.get("optional-dependencies", {})),
+        "group": dict(project.pyproject.get("dependency-groups", {})),
+    }
+    tables["group" if parts.managed else "extra"].pop("dev")
+    choices = {name: list(texts) for name, texts in parts.choices.items()}
+    assert tables == {"extra": {}, "group": {}, **({parts.kind: choices} if choices else {})}
+    expected = {
+        "required-version": ">=0.12",
+        "managed": None if parts.managed else False,
+        "default-groups": ["dev", parts.default] if parts.default else None,
+        "conflicts": [parts.conflicts] if parts.conflicts else None,
+        "environments": list(parts.environments) or None,
+        "required-environments": list(parts.required) or None,
+        "sources": dict(parts.sources) or None,
+        "index": list(parts.indexes) or None,
+    }
+    found = {key: value for key, value in settings.items() if key != "build-backend"}
+    assert found == {key: value for key, value in expected.items() if value is not None}
 
 
 def no_requirement_names_a_local_version(project: Project) -> None:
@@ -157,8 +199,14 @@ def pythons_are_bounded_and_supported(project: Project) -> None:
 
 
 def extras_leave_the_base_without_torch(project: Project) -> None:
-    if project.answers["strategy"] in ("extras", "groups"):
+    if project.answers["strategy"] == "extras":
         assert not [r for name, r in family(project) if not name]
+
+
+def what_others_install_comes_from_any_index(project: Project) -> None:
+    """A wheel says what `dependencies` say: with groups nothing that only a group's index has."""
+    if project.answers["strategy"] == "groups":
+        assert not [r for name, r in family(project) if not name and "triton" in r.name]
 
 
 def rocm_and_xpu_bring_their_triton(project: Project) -> None:
@@ -286,13 +334,13 @@ def a_mirror_replaces_every_url(project: Project) -> None:
 
 
 def a_login_is_asked_of_mirrors_alone_and_named_exactly(project: Project) -> None:
-    """uv reads UV_INDEX_<NAME>_PASSWORD; the README lists it, and CI sets it from a secret."""
+    """uv reads UV_INDEX_<NAME>_PASSWORD; docs/pytorch.md lists it, and CI sets it from a secret."""
     wanted = project.answers.get("authenticate") == "always"
     for index in project.uv_settings.get("index", []):
         mirrored = not index["url"].startswith((PYTORCH_URL, PYPI_URL))
         assert index.get("authenticate") == ("always" if wanted and mirrored else None)
         variable = f"UV_INDEX_{index['name'].upper().replace('-', '_')}_PASSWORD"
-        for name in ("README.md", ".github/workflows/ci.yml", ".gitlab-ci.yml"):
+        for name in ("docs/pytorch.md", ".github/workflows/ci.yml", ".gitlab-ci.yml"):
             if (project.path / name).exists():
                 assert (variable in project.text(name)) == (wanted and mirrored), (name, variable)
     for file in project.files:
@@ -341,6 +389,7 @@ def _without_prose(project: Project) -> str:
     kept = "\n".join(texts)
     for sentence in (
         "Name an extra in every `uv sync` and `uv run`",
+        "brings it into a plain `uv sync`",
         "`uv sync` and `uv lock` know nothing of these switches",
     ):
         kept = kept.replace(sentence, "")
@@ -351,8 +400,22 @@ def _base_names(project: Project) -> set[str]:
     return {r.name for name, r in requirements(project) if name in ("", "dev")}
 
 
-def the_readme_says_what_it_must(project: Project) -> None:
-    readme, answers = project.text("README.md"), project.answers
+def the_readme_never_ages(project: Project) -> None:
+    """No update touches it: what an answer changes stands in docs/pytorch.md."""
+    readme = project.text("README.md")
+    assert "(docs/pytorch.md)" in readme
+    told = readme.split("\n## Set up\n", 1)[1].replace(project.answers["package_name"], "")
+    line = TABLES.lines[project.answers["torch_version"]]
+    names = {b for b in backends(project) if b not in ("auto", "cpu")}
+    for word in (*names, *(name.replace(".", "-") for name in names), line.torch):
+        assert word not in told, word
+    for platform in PLATFORMS.values():
+        assert platform.label not in told
+    assert not re.search(r"\d+\.\d+|--extra|--group|torch-backend|index-url", told)
+
+
+def the_docs_say_what_they_must(project: Project) -> None:
+    readme, answers = project.text("docs/pytorch.md"), project.answers
     line = TABLES.lines[answers["torch_version"]]
     for platform in answers["platforms"]:
         assert PLATFORMS[platform].label in readme
@@ -417,9 +480,11 @@ RULES = [
     pyproject_fits_the_schemas,
     automation_fits_its_schemas,
     the_family_is_required_directly_and_capped,
+    parts_are_the_plan_s,
     no_requirement_names_a_local_version,
     pythons_are_bounded_and_supported,
     extras_leave_the_base_without_torch,
+    what_others_install_comes_from_any_index,
     rocm_and_xpu_bring_their_triton,
     sources_are_the_same_for_the_family,
     indexes_are_named_explicit_and_used,
@@ -428,7 +493,8 @@ RULES = [
     a_mirror_replaces_every_url,
     a_login_is_asked_of_mirrors_alone_and_named_exactly,
     commands_keep_the_choice,
-    the_readme_says_what_it_must,
+    the_readme_never_ages,
+    the_docs_say_what_they_must,
     the_smoke_test_expects_what_the_table_says,
     the_smoke_test_fits_on_a_few_pages,
 ]

@@ -1,4 +1,4 @@
-"""A rendered project, as the tests see it: its files, its README's table, and uv run on it."""
+"""A rendered project, as the tests see it: its files, its table of builds, and uv run on it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from copier import run_copy
 from extensions.questions.contract import PYTORCH_URL
 from extensions.tables.platforms import PLATFORMS
 
-# Of PEP 508 markers and of uv's --python-platform, in the README's words.
+# Of PEP 508 markers and of uv's --python-platform, in the words of docs/pytorch.md.
 TARGETS = {
     "Linux x86-64": "x86_64-manylinux_2_28",
     "Linux aarch64": "aarch64-manylinux_2_28",
     "Windows x86-64": "x86_64-pc-windows-msvc",
     "macOS arm64": "aarch64-apple-darwin",
 }
+PYTORCH = "docs/pytorch.md"
 NEAREST_UV = Path(sys.executable).with_name("uv")
 UV = str(NEAREST_UV) if NEAREST_UV.exists() else shutil.which("uv") or "uv"
 
@@ -53,7 +54,7 @@ class Project:
         return yaml.safe_load(self.text(".copier-answers.yml"))
 
     def platform(self, label: str) -> str:
-        """The answer's name of a platform that the README calls `label`."""
+        """The answer's name of a platform that docs/pytorch.md calls `label`."""
         return {p.label: p.name for p in PLATFORMS.values()}[label]
 
     @property
@@ -62,15 +63,23 @@ class Project:
 
     @property
     def commands(self) -> list[str]:
-        """Every command of the README's code blocks and code spans that begins with `uv `."""
-        return re.findall(r"(?:^|`)(uv [^`\n]+)", self.text("README.md"), re.MULTILINE)
+        """Every command that docs/pytorch.md and the README show and that begins with `uv `."""
+        texts = self.text(PYTORCH) + self.text("README.md")
+        return re.findall(r"(?:^|`)(uv [^`\n]+)", texts, re.MULTILINE)
+
+    @property
+    def setup(self) -> list[str]:
+        """From a checkout to the end of the smoke test: one command per line."""
+        blocks = [self.text(name).split("```sh\n")[1] for name in (PYTORCH, "README.md")]
+        lines = [block.split("```")[0].splitlines() for block in blocks]
+        return [*lines[0], lines[1][-1]]
 
     @property
     def build_table(self) -> dict[str, dict[str, str]]:
-        """The README's table of builds: command to platform to version of torch."""
+        """The table of builds: command to platform to version of torch."""
         rows = [
             [cell.strip().strip("`") for cell in line.strip("|").split("|")]
-            for line in self.text("README.md").split("## What a GPU needs")[0].splitlines()
+            for line in self.text(PYTORCH).split("## What a GPU needs")[0].splitlines()
             if line.startswith("| ")
         ]
         head, *body = rows
@@ -111,7 +120,7 @@ class Project:
         return tomllib.loads(self.text("uv.lock"))
 
     def would_install(self, command: str, platform: str) -> dict[str, str]:
-        """What a `uv sync` or `uv pip install` of the README would install on a platform."""
+        """What a `uv sync` or `uv pip install` would install on a platform."""
         arguments = command.split()[1:]
         where = ["--dry-run", "--python-platform", TARGETS[platform]]
         if arguments[0] == "sync":

@@ -182,9 +182,11 @@ class Machine:
 
 
 def known_commands(project: Project) -> set[str]:
-    """The README's install commands, for `pip` with each platform's switch."""
+    """The documented install commands, for `pip` with each platform's switch."""
     found = {command for command in project.commands if re.match("uv (sync|pip install)", command)}
-    switches = re.findall(r"`(--torch-backend=\S+|--index-url \S+)`", project.text("README.md"))
+    switches = re.findall(
+        r"`(--torch-backend=\S+|--index-url \S+)`", project.text("docs/pytorch.md")
+    )
     for command in list(found):
         for switch in switches:
             found.add(re.sub(r"--torch-backend=\S+|--index-url \S+", switch, command))
@@ -192,7 +194,7 @@ def known_commands(project: Project) -> set[str]:
 
 
 def is_fitting(project: Project, command: str) -> bool:
-    """Whether a next command is the README's, or a plain one of the system."""
+    """Whether a next command is a documented one, or a plain one of the system."""
     plain = re.sub(r" --reinstall-package \S+", "", command)
     plain = re.sub(r"^uv run (--.*) scripts/smoke_test\.py$", r"uv sync \1", plain)
     return plain in known_commands(project) or bool(PLAIN.fullmatch(command))

@@ -67,7 +67,7 @@ def run(
         config.write_text(index, "utf-8")
         project.environment |= {"UV_CONFIG_FILE": str(config), "UV_NO_CONFIG": "false"}
     if "--index-url" in words:
-        # That variable would win: the README says so.
+        # That variable would win: docs/pytorch.md says so.
         del project.environment["UV_DEFAULT_INDEX"]
     done = project.uv(*words[1:], *extra)
     project.environment = usual

@@ -60,8 +60,8 @@ def behind(render: Render, base: str, kind: str, strategy: str, **more: Any) -> 
 
 
 def credentials(project: Project, password: str = PASSWORD) -> dict[str, str]:
-    """The variables that the project's README names, and nothing else."""
-    names = re.findall(r"`(UV_INDEX_\w+)`", project.text("README.md"))
+    """The variables that docs/pytorch.md names, and nothing else."""
+    names = re.findall(r"`(UV_INDEX_\w+)`", project.text("docs/pytorch.md"))
     assert names
     return {name: USER if name.endswith("_USERNAME") else password for name in names}
 
@@ -111,7 +111,7 @@ def test_pip_installs_with_a_netrc(
         netrc.write_text(f"machine 127.0.0.1 login {USER} password {password}\n", "utf-8")
         lets_uv_read(project, tmp_path / password, {"NETRC": str(netrc)})
         found: dict[str, str] = {}
-        for command in project.text("README.md").split("```sh\n")[1].splitlines()[:3]:
+        for command in project.setup[:3]:
             arguments = command.split()[1:]
             dry = ["--dry-run"] if "install" in arguments else ["--clear"]
             done = project.uv(*arguments, *dry, check=False)

@@ -89,7 +89,7 @@ def test_its_block_is_enough_to_render_lock_and_install(copie, newer: Path, whee
         "torch>=2.99.1,<2.100",
         "torchvision>=0.99.0,<0.100",
     ]
-    assert "CUDA 14.0" in project.text("README.md")
+    assert "CUDA 14.0" in project.text("docs/pytorch.md")
     with PyTorchIndex(wheelhouse=wheels) as served:
         project.redirect(served.url)
         project.environment = {
@@ -122,5 +122,5 @@ def test_what_it_lacks_is_refused_with_the_line_that_has_it(copie, newer: Path) 
 def test_its_unobserved_index_is_not_verified(copie, newer: Path) -> None:
     answers = {"strategy": "index", "torch_version": "2.99", "backend": "rocm8.0"}
     project = Project(copie.copy(extra_answers=answers, template_dir=newer).project_dir)
-    assert "rocm8.0 of torch 2.99 is not verified" in project.text("README.md")
+    assert "rocm8.0 of torch 2.99 is not verified" in project.text("docs/pytorch.md")
     assert "triton-rocm>=9.9.0,<9.10" in project.text("pyproject.toml")

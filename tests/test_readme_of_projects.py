@@ -1,4 +1,4 @@
-"""What the README of a project says beside its tables."""
+"""What docs/pytorch.md of a project says beside its tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONTAINERS = ["docker", "devcontainer"]
 
 
 def section(project: Project, title: str) -> str:
-    return project.text("README.md").split(f"## {title}\n")[1].split("\n## ")[0]
+    return project.text("docs/pytorch.md").split(f"## {title}\n")[1].split("\n## ")[0]
 
 
 def test_the_upgrade_command_moves_the_whole_family(render: Render) -> None:
@@ -32,19 +32,19 @@ def test_the_upgrade_command_moves_the_whole_family(render: Render) -> None:
 
 def test_a_stand_in_is_mentioned_only_where_there_is_one(render: Render) -> None:
     words = "the CPU build stands in"
-    assert words in render(strategy="index", backend="rocm7.2").text("README.md")
-    assert words not in render(strategy="index", backend="cu130").text("README.md")
+    assert words in render(strategy="index", backend="rocm7.2").text("docs/pytorch.md")
+    assert words not in render(strategy="index", backend="cu130").text("docs/pytorch.md")
     on_linux = render(strategy="index", backend="rocm7.2", platforms=["linux-x86_64"])
-    assert words not in on_linux.text("README.md")
+    assert words not in on_linux.text("docs/pytorch.md")
 
 
 def test_pypi_says_what_its_wheels_are(render: Render) -> None:
-    text = section(render(strategy="pypi", torch_version="2.14"), "PyTorch builds")
+    text = section(render(strategy="pypi", torch_version="2.14"), "Builds")
     assert (
         "PyPI's wheel is the CUDA 13.0 build on Linux x86-64 and Linux aarch64, "
         "and the CPU build on Windows x86-64.\n"
     ) in text
-    assert "CUDA 12.6" in section(render(strategy="pypi", torch_version="2.7"), "PyTorch builds")
+    assert "CUDA 12.6" in section(render(strategy="pypi", torch_version="2.7"), "Builds")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_pypi_says_what_its_wheels_are(render: Render) -> None:
 def test_sizes_are_those_of_linux_that_are_known(
     render: Render, answers, sizes: str | None
 ) -> None:
-    text = section(render(torch_version="2.14", **answers), "PyTorch builds")
+    text = section(render(torch_version="2.14", **answers), "Builds")
     found = re.findall(r"An install on Linux downloads (.*)\.\n", text)
     assert found == ([sizes] if sizes else [])
 
@@ -136,7 +136,7 @@ def test_a_mac_builds_for_a_claimed_platform(render: Render) -> None:
     assert "DOCKER_DEFAULT_PLATFORM=linux/amd64" in section(linux_and_mac, "Development container")
     for platforms in (["linux-x86_64"], ["linux-x86_64", "linux-aarch64", "macos-arm64"]):
         assert "linux/amd64" not in render(platforms=platforms, containers=CONTAINERS).text(
-            "README.md"
+            "docs/pytorch.md"
         )
 
 
@@ -148,7 +148,7 @@ def test_a_login_is_asked_for_where_the_answers_say_so(render: Render, strategy:
     secret = "--mount=type=secret,id=netrc,target=/root/.netrc"
     for ci, words in (("github", "the secrets `MIRROR_"), ("gitlab", "the variables `MIRROR_")):
         project = render(ci=ci, **answers, **guarded)
-        readme = project.text("README.md")
+        readme = project.text("docs/pytorch.md")
         assert words in readme and "--secret id=netrc,src=$HOME/.netrc" in readme
         assert project.text("Dockerfile").count(secret) == 2
         container = json.loads(project.text(".devcontainer/devcontainer.json"))
@@ -179,11 +179,13 @@ def test_needs_are_those_of_the_claimed_platforms(render: Render, answers, row: 
 
 def test_older_gpus_are_sent_to_a_build_that_has_them(render: Render) -> None:
     hint = "down to compute capability 5.0, need cu126 and torch 2.14 or older."
-    assert hint in render(strategy="index", backend="cu132", torch_version="2.15").text("README.md")
+    assert hint in render(strategy="index", backend="cu132", torch_version="2.15").text(
+        "docs/pytorch.md"
+    )
     aarch64 = render(strategy="index", backend="cu130", platforms=["linux-aarch64"])
-    assert "GPUs older than these" not in aarch64.text("README.md")
+    assert "GPUs older than these" not in aarch64.text("docs/pytorch.md")
     assert "GPUs older than these" not in render(strategy="index", backend="cu126").text(
-        "README.md"
+        "docs/pytorch.md"
     )
 
 
@@ -195,14 +197,14 @@ def test_equal_versions_of_different_builds_are_told_apart(render: Render) -> No
 
 
 def test_unverified_indexes_are_named(render: Render) -> None:
-    text = section(render(torch_version="2.15"), "PyTorch builds")
+    text = section(render(torch_version="2.15"), "Builds")
     assert "cpu of torch 2.15 is not verified for Linux x86-64" in text
-    assert "not verified" not in section(render(torch_version="2.13"), "PyTorch builds")
+    assert "not verified" not in section(render(torch_version="2.13"), "Builds")
 
 
 def test_pip_says_which_switch_goes_where(render: Render) -> None:
     project = render(strategy="pip", backend="rocm7.2")
-    assert "elsewhere take the switch of your platform" in section(project, "Set up")
+    assert "elsewhere take the switch of your platform" in section(project, "Install")
     assert project.build_table["--torch-backend=cpu"] == {"macOS arm64": "2.14.1"} | {
         platform: "2.14.1+cpu" for platform in ("Linux aarch64", "Windows x86-64")
     }

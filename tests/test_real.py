@@ -1,9 +1,8 @@
-"""End to end with the real torch 2.13.0+cpu wheel behind the recorded index, as the README of the
-rendered project says it: lock, sync, run, smoke test, tests."""
+"""End to end with the real torch 2.13.0+cpu wheel behind the recorded index, as the files of
+the rendered project say it: lock, sync, run, smoke test, tests."""
 
 from __future__ import annotations
 
-import re
 import subprocess
 from typing import Any
 
@@ -50,14 +49,13 @@ def torch_in(project: Project) -> tuple[str, int]:
 
 
 @pytest.mark.parametrize("project", ANSWERS, indirect=True)
-def test_the_readme_leads_to_a_working_pytorch(project: Project) -> None:
-    readme = project.text("README.md").replace("--extra cu130", "--extra cpu")
-    setup = re.search(r"```sh\n(.*?)```", readme, re.DOTALL)
-    assert setup
+def test_the_docs_lead_to_a_working_pytorch(project: Project) -> None:
+    tests = next(c for c in project.commands if c.endswith(" pytest"))
     environment = dict(project.environment)
     seen = []
-    for command in setup[1].splitlines():
-        # That variable would win over --index-url: the README says so.
+    for command in [*project.setup, tests]:
+        command = command.replace("--extra cu130", "--extra cpu")
+        # That variable would win over --index-url: docs/pytorch.md says so.
         hidden = "UV_DEFAULT_INDEX" if "--index-url" in command else ""
         project.environment = {k: v for k, v in environment.items() if k != hidden}
         done = project.uv(*command.split()[1:])

@@ -189,7 +189,7 @@ def test_gitlab_s_job_runs_on_a_claimed_platform(render: Render) -> None:
     ):
         project = render(ci="gitlab", platforms=platforms)
         assert yaml.safe_load(project.text(".gitlab-ci.yml"))["check"].get("tags") == tags
-        assert ("saas-linux-small-arm64" in project.text("README.md")) == bool(tags)
+        assert ("saas-linux-small-arm64" in project.text("docs/pytorch.md")) == bool(tags)
 
 
 def test_github_saves_what_is_slow_and_keeps_gpus_from_strangers(render: Render) -> None:

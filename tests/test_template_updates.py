@@ -212,7 +212,7 @@ def test_renovate_finds_the_template_and_may_run_it(render: Render) -> None:
     config = json.loads(project.text("renovate.json"))
     assert config["copier"] == {"ignoreScripts": False}
     assert not (project.path / ".github" / "dependabot.yml").exists()
-    words = " ".join(project.text("README.md").split())
+    words = " ".join(project.text("docs/pytorch.md").split())
     assert "`allowScripts`" in words and "copier-template-extensions beside Copier" in words
 
 
@@ -261,4 +261,4 @@ def test_drift_is_a_job_of_the_project(render: Render, answers: dict[str, Any], 
         file.read_text("utf-8") for file in project.files if file.suffix in (".yml", ".yaml")
     )
     assert ("extensions/drift.py" in texts) == job
-    assert ("[tool.torch-uv-template]" in project.text("README.md")) == job
+    assert ("[tool.torch-uv-template]" in project.text("docs/pytorch.md")) == job

@@ -47,8 +47,8 @@ def test_any_package_name_is_sorted_and_formatted(render: Render, name: str) -> 
 
 def test_the_readme_runs_the_program_in_the_environment_of_the_choice(render: Render) -> None:
     for answers, prefix in (
-        ({"strategy": "groups"}, "uv run"),
-        ({"strategy": "extras", "backends": ["cpu", "cu130"]}, "uv run --extra cu130"),
+        ({"strategy": "groups"}, "uv run --no-sync"),
+        ({"strategy": "extras", "backends": ["cpu", "cu130"]}, "uv run --no-sync"),
         ({"strategy": "pip", "backend": "cpu"}, "uv run"),
     ):
         readme = render(example="training", **answers).text("README.md")

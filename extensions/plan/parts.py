@@ -1,18 +1,28 @@
 """PyTorch's parts of a `pyproject.toml`, as values of TOML: all that a template owns in that file.
 
 The file is rendered once; from then on these parts are edited in place, and everything else is its
-owner's. `template/pyproject.toml.jinja` renders the same plan, and a test holds the two together.
+owner's. `template/pyproject.toml.jinja` prints the same values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
-from .plan import Plan
+from .plan import Plan, Requirement
 
 EXTRAS, GROUPS = ("project", "optional-dependencies"), ("dependency-groups",)
+# What a fresh render says above the first line of a part. No comment depends on an answer, so that
+# none is wrong after an edit of its part.
+COMMENTS: Mapping[str, str] = {
+    "choices": "# One build of PyTorch at a time; docs/pytorch.md says how to switch.",
+    "managed": "# `uv pip` installs PyTorch here, as docs/pytorch.md says; uv keeps its hands off it.",
+    "environments": "# Lock for these platforms, with a wheel for each of them.",
+    "sources": "# Where PyTorch's packages come from; no other package comes from there.",
+    "mirror": "# uv knows these peculiarities of PyTorch's own host; a mirror needs them said.",
+}
 
 
 @dataclass(frozen=True)
@@ -44,18 +54,16 @@ def parts_of(plan: Plan) -> Parts:
     """What a fresh render of a plan says of PyTorch."""
     kind = plan.strategy.removesuffix("s") if plan.switchable else ""
     named = {c.name: c for c in plan.choices} if kind else {}
+    environments = plan.environments if plan.strategy != "pip" else ()
     return Parts(
         requires_python=plan.requires_python,
-        dependencies=tuple(map(plan.listed, plan.dependencies)),
+        dependencies=_listed(plan.dependencies),
         kind=kind,
-        choices={
-            name: tuple(plan.listed(r) for r in sorted(c.requirements, key=lambda r: r.name))
-            for name, c in named.items()
-        },
+        choices={name: _listed(choice.requirements) for name, choice in named.items()},
         default=plan.default.name if kind == "group" else "",
         managed=plan.strategy != "pip",
-        environments=plan.environments if plan.constrained else (),
-        required=plan.environments if plan.constrained else (),
+        environments=environments,
+        required=environments,
         sources={
             package: [
                 {
@@ -69,6 +77,11 @@ def parts_of(plan: Plan) -> Parts:
         },
         indexes=tuple(_index(plan, index) for index in plan.listed_indexes),
     )
+
+
+def _listed(requirements: Iterable[Requirement]) -> tuple[str, ...]:
+    """Sorted by name: uv adds to a sorted list where the order wants it."""
+    return tuple(map(str, sorted(requirements, key=attrgetter("name"))))
 
 
 def _index(plan: Plan, index: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The plan: everything that a render needs to know, decided once, as a frozen value.
 
-`pyproject.toml`, the README and the smoke test of a project all read the same plan, so that they
-cannot disagree.
+`pyproject.toml`, `docs/pytorch.md` and the smoke test of a project all read the same plan, so that
+they cannot disagree.
 """
 
 from __future__ import annotations
@@ -23,37 +23,28 @@ UV_CAP = "0.14"
 
 @dataclass(frozen=True)
 class Requirement:
-    """A direct requirement; without a `floor` torch's own pin decides, without a `cap` uv."""
+    """A direct requirement; without a `floor` torch's own pin decides, without a `cap` uv.
+
+    `newest` is the newest release within these bounds, for a command that names a release.
+    """
 
     name: str
     floor: str | None
     cap: str = ""
     marker: str = ""
+    newest: str = ""
 
     def __str__(self) -> str:
-        return f"{self.bounded}{self._condition}"
-
-    @property
-    def bounded(self) -> str:
-        """The name and its bounds, as in a constraint."""
         bounds = f">={self.floor}" if self.floor else ""
-        return f"{self.name}{bounds}{f',<{self.cap}' if self.cap else ''}"
-
-    @property
-    def bare(self) -> str:
-        """The same without bounds."""
-        return f"{self.name}{self._condition}"
-
-    @property
-    def _condition(self) -> str:
-        return f"; {self.marker}" if self.marker else ""
+        cap = f",<{self.cap}" if self.cap else ""
+        return f"{self.name}{bounds}{cap}{f'; {self.marker}' if self.marker else ''}"
 
     @property
     def pin(self) -> str:
-        """The same on a command line, without characters that a shell would read."""
-        if self.floor and self.cap == next_minor(self.floor):
-            return f"{self.name}~={self.floor}"
-        return f"{self.name}=={self.floor}" if self.floor else self.name
+        """The newest release on a command line, without characters that a shell would read."""
+        # Later patch releases will do, unless they belong to the next line of torch.
+        operator = "~=" if self.cap == next_minor(self.newest) else "=="
+        return f"{self.name}{operator}{self.newest}"
 
 
 @dataclass(frozen=True)
@@ -194,8 +185,8 @@ class Plan:
     python_version: str
     packages: Mapping[str, str]
     requirements: tuple[Requirement, ...]
-    others: tuple[Requirement | str, ...]
-    dev: tuple[Requirement | str, ...]
+    others: tuple[Requirement, ...]
+    dev: tuple[Requirement, ...]
     choices: tuple[Choice, ...]
     default: Choice
     sources: Mapping[str, tuple[Source, ...]]
@@ -212,29 +203,23 @@ class Plan:
 
     @property
     def dependencies(self) -> tuple[Requirement, ...]:
-        """PyTorch's packages, where no extra or group holds them; torch last.
+        """PyTorch's packages among the dependencies of the project itself.
 
-        uv appends to a list that is not sorted, so what `uv add` writes touches none of its lines.
+        With groups, whoever installs its wheel gets torch too; a group brings the triton of its
+        build, which PyPI does not have. With extras, the extras do all that.
         """
-        return () if self.switchable else self.requirements[::-1]
+        match self.strategy:
+            case "extras":
+                return ()
+            case "groups":
+                return tuple(r for r in self.requirements if r.name in self.packages)
+        return self.requirements
 
     @property
     def capped(self) -> tuple[Requirement, ...]:
         """The packages that are bound to the line, each once."""
         found = {r.name: r for choice in self.choices for r in choice.requirements if r.cap}
         return tuple(found.values())
-
-    @property
-    def constrained(self) -> bool:
-        """Whether the bounds stand apart, so that no list that `uv add` edits ever has to change.
-
-        `uv pip` reads constraints, too, but not with `--no-config` or from another folder.
-        """
-        return self.strategy != "pip"
-
-    def listed(self, requirement: Requirement) -> str:
-        """A requirement of the family as its list has it."""
-        return requirement.bare if self.constrained else str(requirement)
 
     @property
     def listed_indexes(self) -> tuple[Index, ...]:

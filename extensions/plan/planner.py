@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 
 from ..questions.contract import PYPI_URL, PYTORCH_URL, Answers, Item, item
 from ..questions.names import distribution_name, index_of
 from ..tables.backends import AUTO, compute_capability, index_name, kind, label
 from ..tables.platforms import LINUX, MACOS, PLATFORMS, WINDOWS, marker
-from ..tables.releases import Line, Tables, minor, next_minor
+from ..tables.releases import Line, Tables, minor, next_minor, series
 from .plan import Build, Choice, Index, Need, Notes, Plan, Requirement, Source, pip_flags
 
 # Their oldest releases with wheels for Python 3.10 to 3.14, as PyPI lists them (2026-11-23).
@@ -94,13 +95,13 @@ class _Planner:
         return f">={self.answers.python_version},<{next_minor(last)}"
 
     def _dev(self) -> tuple[Requirement, ...]:
-        """The tools; not sorted, so that `uv add --dev` appends, and the last line is for good."""
         answers = self.answers
         checker = [CHECKERS[answers.type_checker]] if answers.type_checker in CHECKERS else []
         stubs = STUBS.get((answers.example, answers.type_checker), ())
         reads_toml = answers.python_version == "3.10" and answers.strategy != "pip"
         toml = [TOMLI] if reads_toml else []
-        return (PYTEST, RUFF, *checker, *stubs, *toml, PRE_COMMIT)
+        tools = (PYTEST, RUFF, PRE_COMMIT, *checker, *stubs, *toml)
+        return tuple(sorted(tools, key=attrgetter("name")))
 
     # Choices
 
@@ -156,7 +157,12 @@ class _Planner:
 
     def _requirements(self, wanted: Mapping[str, str]) -> tuple[Requirement, ...]:
         family = [
-            Requirement(name, version, self.tables.cap(self.line, name))
+            Requirement(
+                name,
+                self.tables.floor(self.line, name),
+                self.tables.cap(self.line, name),
+                newest=version,
+            )
             for name, version in self.packages.items()
         ]
         # With `pip` the PyTorch index is open to every package: uv finds triton by itself.
@@ -178,8 +184,9 @@ class _Planner:
         for backend, platforms in covered.items():
             triton = self.line.triton[kind(backend)]
             if where := marker(platforms, self.answers.platforms):
+                floor = series(triton.version) if triton.version else None
                 cap = next_minor(triton.version) if triton.version else ""
-                found.append(Requirement(triton.name, triton.version, cap, where))
+                found.append(Requirement(triton.name, floor, cap, where))
         return found
 
     # Builds
@@ -224,11 +231,10 @@ class _Planner:
                     tritons.setdefault(triton.name, []).append(
                         Source(index_name(backend), triton.marker, chosen.name)
                     )
-        # torch, which is always there, comes last: what `uv add` appends touches no other list.
-        found = {name: tuple(entries) for name, entries in tritons.items()}
-        return found | {name: tuple(family) for name in reversed(self.packages)}
+        found = {name: tuple(family) for name in self.packages}
+        return found | {name: tuple(entries) for name, entries in tritons.items()}
 
-    # What the README says beside the table
+    # What docs/pytorch.md says beside the table
 
     def _notes(self, choices: tuple[Choice, ...]) -> Notes:
         stand_in = any(

@@ -23,6 +23,7 @@ from ..questions.contract import PYPI_URL, PYTORCH_URL, Known
 from ..questions.names import FAMILY, PLACEHOLDER, toml_string
 from ..tables.backends import slug
 from ..tables.platforms import PLATFORMS
+from . import comments
 from .toml_text import Path, TomlText
 
 PROJECT: Path = ("project",)
@@ -90,6 +91,9 @@ def edit(text: str, before: Known | None, after: Plan) -> Edited:
     editor = _Editor(toml, Before.of(before) if before is not None else None, after)
     try:
         editor.edit()
+        if before is not None:
+            comments.renew(toml)
+        comments.place(toml, parsed(text), editor.parts)
     except (AttributeError, TypeError) as error:
         raise CannotEdit(f"pyproject.toml has a value of an unexpected type ({error})") from error
     bom = "\ufeff" if text.startswith("\ufeff") else ""

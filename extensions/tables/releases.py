@@ -23,6 +23,12 @@ def minor(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("."))
 
 
+def series(text: str) -> str:
+    """The minor series of a version, which is also its first release: `0.29.1` gives `0.29`."""
+    major, second, *_ = text.split(".")
+    return f"{major}.{second}"
+
+
 def next_minor(text: str) -> str:
     """The first version of the next minor series: `0.29.1` gives `0.30`, `3.14` gives `3.15`."""
     major, second, *_ = text.split(".")
@@ -31,17 +37,21 @@ def next_minor(text: str) -> str:
 
 @dataclass(frozen=True)
 class Companion:
-    """torchvision or torchaudio: the release that goes with a torch line."""
+    """torchvision or torchaudio: the newest release that goes with a torch line, and the first."""
 
     name: str
     version: str
+    first: str
     absent: frozenset[str] = frozenset()
     last_python: str | None = None
 
 
 @dataclass(frozen=True)
 class Triton:
-    """The triton package of torch's ROCm or XPU wheels; `version` None: torch's pin decides."""
+    """The triton package of torch's ROCm or XPU wheels; `version` None: torch's pin decides.
+
+    That pin is exact and moves with each patch release of torch, within one minor series.
+    """
 
     name: str
     version: str | None = None
@@ -127,6 +137,13 @@ class Tables:
                 found = list(block.get(machine, ()))
         return found
 
+    def floor(self, line: Line, package: str) -> str:
+        """The first release of a package that goes with this line, e.g. `2.14`.
+
+        Not the newest: a package that pins `torch==2.14.0` can be had beside it.
+        """
+        return line.name if package == "torch" else line.companions[package].first
+
     def cap(self, line: Line, package: str) -> str:
         """The exclusive upper bound that keeps a package on this line, e.g. `2.15`.
 
@@ -145,7 +162,13 @@ class Tables:
 def _line(block: Mapping[str, Any]) -> Line:
     python = block["python"]
     companions = {
-        name: Companion(name, c["version"], frozenset(c.get("absent", ())), c.get("last_python"))
+        name: Companion(
+            name,
+            c["version"],
+            c.get("first", series(c["version"])),
+            frozenset(c.get("absent", ())),
+            c.get("last_python"),
+        )
         for name, c in block["companions"].items()
     }
     triton = {

@@ -107,8 +107,8 @@ def _thrifty(environment: Environment) -> Callable[[str], Template | _Text | _Ca
 class TorchIndex(Extension):
     """Adds the functions `adopts`, `answers_before`, `asks_for`, `automation`, `choices_for`,
     `default_for`, `diagnosis`, `first_asked`, `prompts_for`, `recorded`, `refusal_for`,
-    `torch_parts`, `torch_plan` and `was_there`, the mapping `comments`, and the filters `toml`, `markdown`,
-    `paragraphs` and `python_literal`."""
+    `torch_parts`, `torch_plan` and `was_there`, the mapping `comments`, and the filters `toml`,
+    `markdown`, `paragraphs` and `python_literal`."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)

@@ -33,6 +33,14 @@ _OF_TORCH = (
     *("torch_version", "strategy", "backend", "linux_backend", "windows_backend", "backends"),
     *("default_backend", "packages"),
 )
+# The strategy that an answer speaks of.
+_SPEAKS_OF = {
+    "backend": "index",
+    "linux_backend": "markers",
+    "windows_backend": "markers",
+    "backends": "groups",
+    "default_backend": "groups",
+}
 # Nothing is added that nobody asked for.
 NOTHING: Mapping[str, Any] = {
     "example": "none",
@@ -261,7 +269,7 @@ class _Reader:
         """The best answers of every kind, the simplest kind first."""
         lines = self._lines()
         rows = {s: self._row(s, lines[0]) for s in self.selections}
-        for shape in self._shapes(rows):
+        for shape in self._shapes(rows, lines):
             if found := self._fitting(shape, lines):
                 yield found
 
@@ -271,7 +279,9 @@ class _Reader:
     def _before(self, platform: str, selection: frozenset[Choice], line: Line) -> Cell:
         return before(self.setup, self.lock, platform, selection, line)
 
-    def _shapes(self, rows: Mapping[frozenset[Choice], Mapping[str, Cell]]) -> Iterator[Known]:
+    def _shapes(
+        self, rows: Mapping[frozenset[Choice], Mapping[str, Cell]], lines: list[Line]
+    ) -> Iterator[Known]:
         """Answers for strategy and backends that the builds of the set-up speak for."""
         cells = [cell for row in rows.values() for cell in row.values()]
         backends = list(dict.fromkeys(c.backend for c in cells if c.kind != "pypi" and c.backend))
@@ -288,9 +298,29 @@ class _Reader:
             yield {"strategy": "markers", "linux_backend": linux, "windows_backend": windows}
         for kind_of_list in ("extra", "group"):
             yield from self._switches(kind_of_list)
-        given = {k: v for k, v in self.given.items() if k in _OF_TORCH}
-        if given:
-            yield given
+        if strategy := self._given_strategy():
+            yield from self._anew(strategy, backends or [lines[0].pypi[LINUX[0]]])
+
+    def _given_strategy(self) -> str:
+        """The strategy that the answers given in advance name or speak of; empty for none."""
+        spoken = (s for key, s in _SPEAKS_OF.items() if key in self.given)
+        return str(self.given.get("strategy") or next(spoken, ""))
+
+    def _anew(self, strategy: str, backends: list[str]) -> Iterator[Known]:
+        """A strategy that the set-up does not have, with the backends that it has."""
+        for backend in backends:
+            both = ["cpu", backend] if backend != "cpu" else None
+            shape: dict[str, Any] = {"strategy": strategy}
+            match strategy:
+                case "index" | "pip":
+                    shape["backend"] = backend
+                case "markers":
+                    shape |= {"linux_backend": backend, "windows_backend": "cpu"}
+                case "extras" | "groups" if both:
+                    shape["backends"] = both
+            if strategy == "groups" and both:
+                shape["default_backend"] = backend
+            yield shape
 
     def _told_to_pip(self) -> str:
         """The backend of which `[tool.uv.pip]` tells `uv pip` alone; empty for none."""
@@ -332,7 +362,7 @@ class _Reader:
 
     def _fitting(self, shape: Known, lines: list[Line]) -> _Candidate | None:
         """The first line that a shape fits: with its own backends, else with the nearest."""
-        if any(self.given.get(k, v) != v for k, v in shape.items() if k == "strategy"):
+        if self._given_strategy() not in ("", shape["strategy"]):
             return None
         for exact in (True, False):
             for line in lines:
@@ -342,8 +372,6 @@ class _Reader:
                 if why_not_any(KEYS, self.tables, answers) is None:
                     plan = make_plan(self.tables, Answers.complete(answers))
                     return _Candidate(answers, line, plan, self._score(plan, line))
-                if exact and self._bounds_name(line):
-                    continue
         return None
 
     def _bounds_name(self, line: Line) -> bool:
@@ -382,9 +410,7 @@ class _Reader:
             **moved,
             **self.given,
         }
-        if not asked("authenticate", answers):
-            del answers["authenticate"]
-        return answers
+        return {key: value for key, value in answers.items() if asked(key, answers)}
 
     def _packages(self, shape: Known) -> list[str]:
         """The companions that stand beside torch; those in other lists stay there."""

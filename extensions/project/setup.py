@@ -317,7 +317,7 @@ def _read(content: Mapping[str, Any], settings: Mapping[str, Any]) -> Setup:
     groups = {name for kind, name in lists if kind == "group"}
     default = uv.get("default-groups", ["dev"])
     wanted = groups if default == "all" else {str(canonicalize_name(n)) for n in _list(default)}
-    named = [*_list(uv.get("environments", [])), *_list(uv.get("required-environments", []))]
+    named = [m for k in ("environments", "required-environments") for m in _many(uv.get(k, []))]
     return Setup(
         name=str(canonicalize_name(_text(project.get("name", "")))),
         requires_python=_text(project.get("requires-python", "")),
@@ -342,14 +342,17 @@ def _text(value: Any) -> str:
 
 
 def _list(value: Any) -> list[Any]:
-    if isinstance(value, str):
-        return [value]
     if not isinstance(value, list):
         raise TypeError(f"{value!r} is no list")
     for item in value:
         if not isinstance(item, (str, dict, list)):
             raise TypeError(f"{item!r} is no text")
     return value
+
+
+def _many(value: Any) -> list[Any]:
+    """A list that uv lets one write as a text, if it has one item."""
+    return [value] if isinstance(value, str) else _list(value)
 
 
 def _marker(text: Any) -> Marker | None:

@@ -48,8 +48,8 @@ torchvision = [{ index = "pt", extra = "gpu" }, { index = "pc", extra = "cpu" }]
 BY_GROUP = """dependencies = ["numpy"]
 [dependency-groups]
 dev = ["pytest"]
-gpu = ["torch>=2.7"]
-cpu = ["torch>=2.7"]
+gpu = ["torch>=2.7,<2.15"]
+cpu = ["torch>=2.7,<2.15"]
 [tool.uv]
 default-groups = ["dev", "gpu"]
 conflicts = [[{ group = "gpu" }, { group = "cpu" }]]
@@ -102,7 +102,7 @@ SETUPS: dict[str, Setup] = {
     ),
     "linux-or-windows": Setup(
         _with(
-            'dependencies = ["torch>=2.7"]\n[tool.uv.sources]\n'
+            'dependencies = ["torch>=2.7,<2.12"]\n[tool.uv.sources]\n'
             f'torch = [{{ index = "pytorch-cu128", marker = "{LINUX} or {WINDOWS}" }}]\n',
             index("pytorch-cu128"),
         ),
@@ -110,7 +110,7 @@ SETUPS: dict[str, Setup] = {
     ),
     "markers": Setup(
         _with(
-            'dependencies = ["torch>=2.7", "torchvision"]\n[tool.uv.sources]\n'
+            'dependencies = ["torch>=2.7,<2.12", "torchvision"]\n[tool.uv.sources]\n'
             f'torch = [{{ index = "pytorch-cu128", marker = "{LINUX}" }}, '
             f'{{ index = "pytorch-cpu", marker = "{WINDOWS}" }}]\n'
             f'torchvision = [{{ index = "pytorch-cu128", marker = "{LINUX}" }}, '

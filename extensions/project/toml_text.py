@@ -74,6 +74,10 @@ class TomlText:
                 return None
         return found
 
+    def is_value(self, path: Path) -> bool:
+        """Whether a path is written behind an equals sign, and not as tables of its own."""
+        return bool(self._pair(path) or self._outer(path))
+
     def raw(self, path: Path) -> str:
         """The value at a path as the file spells it."""
         if pair := self._pair(path):
@@ -128,20 +132,22 @@ class TomlText:
         if prune and gone and len(path) > 1 and isinstance(path[-1], str):
             self._prune(path[:-1])
 
-    def append_table(self, path: Path, content: str, after: Path) -> None:
-        """Add `[[path]]` with its lines, behind the last entry or else behind what `after` names.
-
-        Where the array is written as a value, `content` becomes an inline table in it.
+    def insert_table(self, path: Path, number: int, content: str, after: Path) -> None:
+        """Insert `[[path]]` with its lines as an entry of that number; the first of all stands
+        behind what `after` names. Where the array is a value, the entry is an inline table in it.
         """
         if self._pair(path) or self._outer(path):
             table = f"{{ {', '.join(content.splitlines())} }}"
             if self.get(path) is None:
                 self.set(path, f"[{table}]")
             else:
-                self.edit(path, lambda item: item.append(_value(table)))
+                self.edit(path, lambda item: item.insert(number, _value(table)))
             return
-        name = ".".join(map(str, path))
-        self._insert_block(f"[[{name}]]\n{content}", path if self._within(path) else after)
+        block = f"[[{_key(path)}]]\n{content}"
+        if following := self._within((*path, number)):
+            self._insert(self._above(following[0]), self._lines(f"{block}\n"))
+        else:
+            self._insert_block(block, path, after)
 
     def comment_lines(self) -> list[tuple[int, int, str]]:
         """The lines that hold a comment and nothing else: where they start and end, and what."""
@@ -175,7 +181,7 @@ class TomlText:
         )
 
     def _lines(self, text: str) -> str:
-        return text.replace("\n", self.newline)
+        return text.replace("\r\n", "\n").replace("\n", self.newline)
 
     def _splice(self, start: int, end: int, new: str) -> None:
         self._read(self.text[:start] + new + self.text[end:])
@@ -203,7 +209,7 @@ class TomlText:
         start, end = pair.value
         document = tomlkit.parse(f"x = {self.text[start:end]}\n")
         change(document["x"])
-        self._splice(start, end, document.as_string()[len("x = ") :].rstrip("\r\n"))
+        self._splice(start, end, self._lines(document.as_string()[len("x = ") :].rstrip("\r\n")))
 
     def _add(self, path: Path, value: str, comment: str) -> None:
         *container, name = path
@@ -223,11 +229,15 @@ class TomlText:
         head = f"[{_key(container)}]\n{above}{_key([name])} = {value}\n"
         if children := self._within(tuple(container)):
             # The header of a table stands before those of the tables in it.
-            start = children[0].start
-            comments = re.search(r"(?:^[ \t]*#[^\n]*\n)+\Z", self.text[:start], re.MULTILINE)
-            self._insert(comments.start() if comments else start, self._lines(f"{head}\n"))
+            self._insert(self._above(children[0]), self._lines(f"{head}\n"))
             return
         self._insert_block(head, *_neighbours(tuple(container)))
+
+    def _above(self, statement: Statement) -> int:
+        """Where a statement begins with the comment lines right above it."""
+        before = self.text[: statement.start]
+        comments = re.search(r"(?:^[ \t]*#[^\n]*\n)+\Z", before, re.MULTILINE)
+        return comments.start() if comments else statement.start
 
     def _insert(self, position: int, new: str) -> None:
         if position and self.text[position - 1] != "\n":

@@ -304,8 +304,22 @@ def test_a_change_of_strategy_leaves_no_remains(
     ).check()
 
 
+def own_tools(project: Project) -> None:
+    """Extras that exclude each other and a group, of packages that the recorded index has."""
+    for kind, name in (("optional", "one"), ("optional", "other"), ("group", "docs")):
+        project.uv("add", "--frozen", f"--{kind}", name, "tqdm>=4.70")
+    text = project.text("pyproject.toml")
+    entry = '[{ extra = "one" }, { extra = "other" }],'
+    known = "\nconflicts = [\n"
+    if known in text:
+        text = text.replace(known, f"{known}    {entry}\n")
+    else:
+        text = text.replace("[tool.uv]\n", f"[tool.uv]\nconflicts = [{entry}]\n")
+    (project.path / "pyproject.toml").write_text(text, "utf-8")
+
+
 @pytest.mark.parametrize(
-    ("one", "other"), [("groups", "extras"), ("extras", "markers"), ("pip", "groups")]
+    ("one", "other"), [("groups", "extras"), ("extras", "markers"), ("index", "groups")]
 )
 def test_what_changed_its_strategy_can_be_locked(
     template_with_releases: Path, tmp_path: Path, index: PyTorchIndex, one: str, other: str

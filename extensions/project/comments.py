@@ -9,7 +9,7 @@ from ..plan.parts import COMMENTS, EXTRAS, GROUPS, Parts
 from .toml_text import Path, Statement, TomlText
 
 UV: Path = ("tool", "uv")
-SOURCES, INDEXES = (*UV, "sources"), (*UV, "index")
+SOURCES: Path = (*UV, "sources")
 # What versions below 0.3 wrote: lines, and the comment that says the same now, if there is one.
 BEFORE: Mapping[str, str] = {
     r"# PyTorch comes by `copier update`,": "",
@@ -45,7 +45,7 @@ def place(toml: TomlText, before: TomlText, parts: Parts) -> None:
     for name, line in COMMENTS.items():
         found = _anchor(name, toml, parts)
         lines = [(start, end) for start, end, text in toml.comment_lines() if text == line]
-        right = [pair for pair in lines if found and _leads_to(toml, pair[1], name, found)][-1:]
+        right = [pair for pair in lines if found and _following(toml, pair[1]) == found][-1:]
         for start, end in reversed([pair for pair in lines if pair not in right]):
             toml.replace(start, end, "")
         if found and not right and (lines or not _anchor(name, before, parts)):
@@ -66,7 +66,8 @@ def _anchor(name: str, toml: TomlText, parts: Parts) -> Statement | None:
             case "environments":
                 is_it = path == (*UV, "environments")
             case "sources":
-                is_it = path[: len(SOURCES)] == SOURCES and bool(parts.sources)
+                package = path[len(SOURCES) :][:1]
+                is_it = path[: len(SOURCES)] == SOURCES and package in {(p,) for p in parts.sources}
             case _:
                 is_it = path[:2] == UV and path[-1] == "ignore-error-codes"
         if is_it:
@@ -78,10 +79,5 @@ def _table(parts: Parts) -> Path:
     return EXTRAS if parts.kind == "extra" else GROUPS
 
 
-def _leads_to(toml: TomlText, end: int, name: str, anchor: Statement) -> bool:
-    """Whether what follows a comment is its part, or the header of the table that it is in."""
-    following = next((s for s in toml.statements if s.start >= end), None)
-    if following is None:
-        return False
-    is_header = name == "choices" and following.is_header and following.path == anchor.table
-    return following == anchor or is_header
+def _following(toml: TomlText, end: int) -> Statement | None:
+    return next((s for s in toml.statements if s.start >= end), None)

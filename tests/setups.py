@@ -251,12 +251,21 @@ SETUPS: dict[str, Setup] = {
     ),
     "rocm": Setup(
         _with(
-            'dependencies = ["torch==2.8.0"]\n[tool.uv.sources]\n'
-            'torch = { index = "pytorch-rocm6.4" }\n',
-            index("pytorch-rocm6.4"),
+            f'dependencies = ["torch==2.8.0", "pytorch-triton-rocm==3.4.0; {LINUX}"]\n'
+            "[tool.uv.sources]\n"
+            f'torch = {{ index = "rocm", marker = "{LINUX}" }}\n'
+            f'pytorch-triton-rocm = {{ index = "rocm", marker = "{LINUX}" }}\n',
+            index("rocm", f"{WHL}/rocm6.4"),
         ),
-        {"strategy": "index", "backend": "rocm6.4", "torch_version": "2.8"},
+        {"strategy": "index", "backend": "rocm6.4"},
         exact=False,
+    ),
+    "no-windows": Setup(
+        _with(
+            'dependencies = ["torch"]\n[tool.uv.sources]\ntorch = { index = "pytorch-cu129" }\n',
+            index("pytorch-cu129"),
+        ),
+        {"strategy": "index", "backend": "cu129", "torch_version": "2.13"},
     ),
     "find-links": Setup(
         _with(

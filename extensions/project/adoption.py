@@ -208,7 +208,9 @@ class _Reader:
 
     def answers(self) -> tuple[dict[str, Any], list[str]]:
         """The answers, and the questions to which the set-up says nothing."""
-        found = max(self._candidates(), key=lambda one: one.score, default=None)
+        home = self._lines()[0]
+        # Another line is worth it only where nothing fits this one.
+        found = max(self._candidates(), key=lambda one: (one.line is home, one.score), default=None)
         if found is None:
             raise CannotAdopt(self._no_python())
         cells = [self._before(p, s, found.line) for s in self.selections for p in PLATFORMS]
@@ -244,15 +246,23 @@ class _Reader:
         locked = self.lock.torch if self.lock else ""
         line_of_lock = ".".join(locked.split(".")[:2])
         stated = list(self._bounding())
+        backends = self._backends()
 
         def rank(line: Line) -> tuple[Any, ...]:
             missed = [(s, weight) for s, weight in stated if not _allows(s, line)]
             far = sum(weight * _distance(s.specifier, line) for s, weight in missed)
             newer = minor(line.name) > usual
             order = (newer, *(-x if not newer else x for x in minor(line.name)))
-            return (sum(w for _, w in missed), line.name != line_of_lock, far, order)
+            lacking = len(backends - set(line.indexes))
+            weight = sum(w for _, w in missed)
+            return (weight, line.name != line_of_lock, lacking, far, order)
 
         return sorted(self.tables.lines.values(), key=rank)
+
+    def _backends(self) -> set[str]:
+        """The backends of the indexes from which torch comes."""
+        origins = [self.setup.origin(p, s) for s in self.selections for p in PLATFORMS]
+        return {o.backend for o in origins if o.backend in self.tables.backends()}
 
     def _bounding(self) -> Iterator[tuple[Stated, int]]:
         """What bounds the line, with the number of platforms on which it does."""

@@ -240,7 +240,8 @@ def differences(
         text, other = (
             path.read_text(encoding="utf-8", errors="replace") for path in (file, project / name)
         )
-        rendered, found = text.replace(str(template), source).splitlines(), other.splitlines()
+        found = other.splitlines()
+        rendered = [_recorded(line, found, str(template), source) for line in text.splitlines()]
         if rendered == found:
             continue
         lines = difflib.SequenceMatcher(None, rendered, found, autojunk=False).get_opcodes()
@@ -249,6 +250,22 @@ def differences(
         if count := sum(not theirs(line) for part in gone for line in part):
             changed[name] = count
     return missing, changed
+
+
+def _recorded(line: str, found: list[str], template: str, source: str) -> str:
+    """A rendered line with the recorded source in the place of the checkout's folder.
+
+    An odd source stands in quotes there, and an ordinary folder does not.
+    """
+    if template not in line:
+        return line
+    line = line.replace(template, source)
+    alike = (other for other in found if _unquoted(other) == _unquoted(line))
+    return next(alike, line)
+
+
+def _unquoted(line: str) -> str:
+    return re.sub(r"[\"'\\]", "", line)
 
 
 def extra_files(template: Path, answers: dict[str, Any], fresh: Path, project: Path) -> list[str]:

@@ -93,13 +93,13 @@ class Project:
             os.unlink(beside)
             raise
 
-    def edit(self, before: Known | None) -> list[str]:
+    def edit(self, before: Known | None, aged: bool = False) -> list[str]:
         """Edit PyTorch's parts; what there is to say of it."""
         text = self.text(PYPROJECT)
         if text is None:
             return [f"there is no {PYPROJECT}: nothing was edited"]
         try:
-            edited = edit(text, before, self.plan)
+            edited = edit(text, before, self.plan, aged=aged)
         except CannotEdit as error:
             raise Stop(str(error)) from None
         if edited.text != text:
@@ -117,7 +117,7 @@ def update(project: Project, version: Version) -> Iterator[str]:
     if is_own(PYPROJECT):
         said.append(f"{PYPROJECT} is among the files of your own: PyTorch's parts are as they were")
     else:
-        said += project.edit(before)
+        said += project.edit(before, aged=version < MOVED)
     if version < MOVED and not is_own(README):
         said += _move_sections(project, before_text)
     pyproject = project.text(PYPROJECT)

@@ -29,7 +29,8 @@ def copy_template(folder: Path) -> Path:
     A fork that fills its own must not fail the tests of what it leaves as it is.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(ROOT / "copier.yml", folder)
+    for name in ("copier.yml", ".gitattributes"):
+        shutil.copy(ROOT / name, folder)
     (folder / "policy.yml").write_text("# Everything is allowed.\n", encoding="utf-8")
     for name in ("template", "extensions"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -152,7 +152,9 @@ def own_conflicts(project: Project) -> None:
     if "\nconflicts = [\n" in text:
         _replace(project, "pyproject.toml", "\nconflicts = [\n", f"\nconflicts = [\n    {entry}\n")
     else:
-        _replace(project, "pyproject.toml", "[tool.uv]\n", f"[tool.uv]\nconflicts = [{entry}]\n")
+        _replace(
+            project, "pyproject.toml", "[tool.uv]\n", f"[tool.uv]\nconflicts = [\n    {entry}\n]\n"
+        )
 
 
 def own_source(project: Project) -> None:

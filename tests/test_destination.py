@@ -16,6 +16,7 @@ import pytest
 from copier.errors import UserMessageError
 
 from extensions.project import destination, stopped
+from tests.conftest import ROOT, copy_template
 from tests.git import committed, git, tagged_template
 from tests.project import copied
 
@@ -34,8 +35,8 @@ def heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def refused(template: Path, folder: Path) -> str:
-    process = copy(template, folder)
+def refused(template: Path, folder: Path, *options: str) -> str:
+    process = copy(template, folder, *options)
     _, said = process.communicate()
     assert process.returncode == 1, said
     assert "Traceback" not in said
@@ -73,7 +74,8 @@ def test_a_folder_without_the_right_to_write_is_a_clear_error(
 ) -> None:
     # Root may write everywhere, so the kernel's answer is given by hand.
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    assert f"{tmp_path} is read-only." in str(destination.refusal(tmp_path / "a" / "b"))
+    folder = tmp_path / "a" / "b"
+    assert f"{tmp_path} is read-only." in str(destination.refusal(folder, "x", ROOT / "template"))
 
 
 def test_a_file_is_no_destination(template: Path, tmp_path: Path) -> None:
@@ -204,3 +206,103 @@ def test_an_update_that_is_killed_can_be_undone_and_done_again(tmp_path: Path) -
         name = str(file.relative_to(fresh.path))
         assert project.text(name) == file.read_text("utf-8"), name
     assert own.read_text("utf-8") == "mine"
+
+
+# Whatever stands at the destination
+
+
+def answers_folder(folder: Path) -> None:
+    (folder / ".copier-answers.yml").mkdir(parents=True)
+
+
+def answers_text(text: bytes) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        folder.mkdir()
+        (folder / ".copier-answers.yml").write_bytes(text)
+
+    return write
+
+
+def in_the_way(name: str, make: Callable[[Path], object]) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        target = folder / name
+        target.parent.mkdir(parents=True)
+        make(target)
+
+    return write
+
+
+def link(to: str) -> Callable[[Path], None]:
+    return lambda path: path.symlink_to(to)
+
+
+NAME = "n" * 300
+ODD: list[tuple[str, Callable[[Path], object], str]] = [
+    ("project", answers_folder, "is no file of answers"),
+    ("project", in_the_way(".copier-answers.yml", os.mkfifo), "is no file of answers"),
+    ("project", in_the_way(".copier-answers.yml", link("/dev/zero")), "is no file of answers"),
+    ("project", answers_text(b"a: [\n"), "holds no names with answers"),
+    ("project", answers_text(b""), "holds no names with answers"),
+    ("project", answers_text(b"- a\n"), "holds no names with answers"),
+    ("project", answers_text(b"\xff\xfe\x00"), "holds no names with answers"),
+    ("project", answers_text(b"[" * 5000), "holds no names with answers"),
+    ("project", answers_text(b"a: b\n" * 50_000), "is too large"),
+    ("project", link("nowhere"), "is a link to nowhere, which is not there"),
+    ("project/deep", lambda path: path.parent.symlink_to("nowhere"), "is a link to nowhere"),
+    ("project", link("project"), "is a link that leads back to itself"),
+    ("project/deep", lambda path: path.parent.symlink_to("project"), "leads back to itself"),
+    ("file/deep", lambda path: path.parent.touch(), "is a file"),
+    ("project", os.mkfifo, "is a special file"),
+    (NAME, lambda path: None, "is too long a path"),
+    (f"{NAME}/deep", lambda path: None, "is too long a path"),
+    ("/".join(["n" * 90] * 44), lambda path: None, "is too long a path"),
+    ("a\nb", lambda path: None, "has a line break"),
+    ("a\x1b[31mb", lambda path: None, "has a line break or a control character"),
+    ("a\udcff", lambda path: None, "has a line break or a control character"),
+    ("project", in_the_way("README.md", Path.mkdir), "README.md is a folder"),
+    ("project", in_the_way("src", Path.touch), "src is a file, and a project has a folder there"),
+    ("project", in_the_way("tests/test_device.py", os.mkfifo), "is a special file"),
+    ("project", in_the_way("src", link("/tmp")), "leads out of the project"),
+]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has neither such links nor special files")
+@pytest.mark.parametrize(
+    ("name", "make", "words"), ODD, ids=[f"{i}-{words[:20]}" for i, (*_, words) in enumerate(ODD)]
+)
+def test_an_odd_destination_is_one_sentence(
+    template: Path,
+    tmp_path: Path,
+    name: str,
+    make: Callable[[Path], object],
+    words: str,
+) -> None:
+    folder = tmp_path / "in" / name
+    (tmp_path / "in").mkdir()
+    make(folder)
+    before = sorted((tmp_path / "in").rglob("*"))
+    # Copier that is quiet reads a file of answers before it asks the template anything.
+    quiet = [] if "answers" in words else ["--quiet"]
+    said = refused(template, folder, *quiet)
+    assert words in said and "Nearest: " in said
+    assert len(said.strip().splitlines()) == 1
+    assert sorted((tmp_path / "in").rglob("*")) == before
+
+
+def test_a_template_whose_address_is_no_line_is_refused(tmp_path: Path) -> None:
+    odd = copy_template(tmp_path / "a\nb")
+    assert "the template's address " in refused(odd, tmp_path / "project")
+    assert not (tmp_path / "project").exists()
+
+
+def test_what_an_owner_made_in_the_usual_places_is_no_obstacle(
+    template: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "project"
+    (folder / "Dockerfile").mkdir(parents=True)
+    (folder / "elsewhere").mkdir()
+    (folder / "src").symlink_to("elsewhere", target_is_directory=True)
+    (folder / "README.md").symlink_to("nowhere")
+    project = copied(template, folder, {}, overwrite=True)
+    assert project.text("README.md").startswith("# project")
+    assert (folder / "elsewhere" / "project" / "device.py").exists()

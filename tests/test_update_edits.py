@@ -314,7 +314,7 @@ def own_tools(project: Project) -> None:
     if known in text:
         text = text.replace(known, f"{known}    {entry}\n")
     else:
-        text = text.replace("[tool.uv]\n", f"[tool.uv]\nconflicts = [{entry}]\n")
+        text = text.replace("[tool.uv]\n", f"[tool.uv]\nconflicts = [\n    {entry}\n]\n")
     (project.path / "pyproject.toml").write_text(text, "utf-8")
 
 

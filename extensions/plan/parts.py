@@ -18,7 +18,7 @@ EXTRAS, GROUPS = ("project", "optional-dependencies"), ("dependency-groups",)
 # none is wrong after an edit of its part.
 COMMENTS: Mapping[str, str] = {
     "choices": "# One build of PyTorch at a time; docs/pytorch.md says how to switch.",
-    "managed": "# `uv pip` installs PyTorch here, as docs/pytorch.md says; uv itself stays away.",
+    "managed": "# `uv pip` installs PyTorch here, as docs/pytorch.md says; nothing else may.",
     "environments": "# Lock for these platforms, with a wheel for each of them.",
     "sources": "# Where PyTorch's packages come from; no other package comes from there.",
     "mirror": "# uv knows these peculiarities of PyTorch's own host; a mirror needs them said.",

@@ -83,13 +83,16 @@ class Before:
         )
 
 
-def edit(text: str, before: Known | None, after: Plan) -> Edited:
+def edit(text: str, before: Known | None, after: Plan, *, aged: bool = False) -> Edited:
     """The text with PyTorch's parts as the plan has them.
+
+    `aged` is for what a version below 0.3 rendered: the floors of its bounds were the newest
+    releases, and are no wish of the owner's.
 
     Raises CannotEdit, with a reason for people, for a text that cannot be read or has no project.
     """
     toml = parsed(text)
-    editor = _Editor(toml, Before.of(before) if before is not None else None, after)
+    editor = _Editor(toml, Before.of(before) if before is not None else None, after, aged)
     try:
         editor.edit()
         if before is not None:
@@ -116,8 +119,9 @@ def parsed(text: str) -> TomlText:
 
 
 class _Editor:
-    def __init__(self, toml: TomlText, before: Before | None, after: Plan) -> None:
+    def __init__(self, toml: TomlText, before: Before | None, after: Plan, aged: bool) -> None:
         self.toml = toml
+        self.aged = aged
         self.adopts = before is None
         self.before = before or Before()
         self.plan = after
@@ -172,9 +176,7 @@ class _Editor:
         if any(not isinstance(item, str) for item in now):
             self.said.append("the group dev includes other groups, which an extra cannot: it stays")
             return
-        value = self.toml.raw(source)
-        self.toml.remove(source)
-        self.toml.set(target, value)
+        self.toml.set(target, self.toml.take(source))
 
     def _dependencies(self) -> None:
         ours = (TRITONS | self.before.packages) if self.before.in_dependencies else frozenset()
@@ -225,9 +227,7 @@ class _Editor:
             if self.before.kind == self.parts.kind:
                 self.toml.rename(source, new)
             else:
-                value = self.toml.raw(source)
-                self.toml.remove(source)
-                self.toml.set(target, value)
+                self.toml.set(target, self.toml.take(source))
 
     def _other_lists(self) -> None:
         """torch in a list of the owner's own moves to the new line where it excludes it."""
@@ -259,7 +259,8 @@ class _Editor:
         for number, item in enumerate(now or ()):
             name = _name(item)
             if name in left:
-                if not _within(item, left[name]):
+                written = self.aged and _BOUNDS.fullmatch(item)
+                if written or not _within(item, left[name]):
                     changes[number] = _merged(item, left[name])
             elif name in ours:
                 changes[number] = None

@@ -101,7 +101,7 @@ class TomlText:
     def set(self, path: Path, value: str, comment: str = "") -> None:
         """Write a value, given as TOML; a key that is new gets the comment line above it."""
         if pair := self._pair(path):
-            self._splice(*pair.value, self._lines(value))
+            self._put(pair, self._lines(value))
         elif outer := self._outer(path):
             self._edit(outer, lambda item: _put(item, path[len(outer.path) :], value))
         else:
@@ -122,15 +122,32 @@ class TomlText:
         self._edit(pair, inside)
 
     def remove(self, path: Path, prune: bool = True) -> None:
-        """Remove what stands at a path, and a header above it that is left with nothing."""
+        """Remove what stands at a path, and a header above it that is left with nothing.
+
+        The comments between the lines of a value stay in its place.
+        """
         if outer := self._outer(path):
             self._edit(outer, lambda item: _drop(item, path[len(outer.path) :]))
             return
         gone = [s for s in self.statements if s.within(path)]
         for statement in reversed(gone):
-            self._cut(statement.start, statement.end)
+            if notes := _notes(self.text[slice(*statement.value)]) if statement.value else []:
+                lines = "".join(f"{note}{self.newline}" for note in notes)
+                self._splice(statement.start, statement.end, lines)
+            else:
+                self._cut(statement.start, statement.end)
         if prune and gone and len(path) > 1 and isinstance(path[-1], str):
             self._prune(path[:-1])
+
+    def take(self, path: Path) -> str:
+        """Remove what stands at a path, and return its value as the file spells it."""
+        value = self.raw(path)
+        if pair := self._pair(path):
+            self._cut(pair.start, pair.end)
+            self._prune(path[:-1])
+        else:
+            self.remove(path)
+        return value
 
     def insert_table(self, path: Path, number: int, content: str, after: Path) -> None:
         """Insert `[[path]]` with its lines as an entry of that number; the first of all stands
@@ -209,7 +226,17 @@ class TomlText:
         start, end = pair.value
         document = tomlkit.parse(f"x = {self.text[start:end]}\n")
         change(document["x"])
-        self._splice(start, end, self._lines(document.as_string()[len("x = ") :].rstrip("\r\n")))
+        self._put(pair, self._lines(document.as_string()[len("x = ") :].rstrip("\r\n")))
+
+    def _put(self, pair: Statement, value: str) -> None:
+        """Replace a value; the comment lines that stood in it and do not any more go above it."""
+        assert pair.value
+        start, end = pair.value
+        left = _notes(value)
+        lost = [note for note in _notes(self.text[start:end]) if not _removed(left, note)]
+        self._splice(start, end, value)
+        if lost:
+            self._splice(pair.start, pair.start, "".join(f"{n}{self.newline}" for n in lost))
 
     def _add(self, path: Path, value: str, comment: str) -> None:
         *container, name = path
@@ -278,6 +305,22 @@ def _key(path: Any) -> str:
 
 def _value(text: str) -> Any:
     return tomlkit.parse(f"x = {text}\n")["x"]
+
+
+def _notes(value: str) -> list[str]:
+    """The lines of a value that hold a comment and nothing else."""
+    return [
+        token[0].strip()
+        for token in _TOKEN.finditer(value)
+        if token[0][0] == "#" and not value[: token.start()].rpartition("\n")[2].strip()
+    ]
+
+
+def _removed(notes: list[str], note: str) -> bool:
+    """Whether a list had a note, which it has once less now."""
+    if there := note in notes:
+        notes.remove(note)
+    return there
 
 
 def _put(item: Any, path: Path, value: str) -> None:

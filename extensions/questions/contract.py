@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from typing import Any
 
 import yaml
@@ -90,7 +91,10 @@ KEYS = (
 RENAMED: Mapping[str, str] = {}
 LISTS = frozenset({"backends", "packages", "platforms", "containers"})
 # The values with which a question brings none of the files that belong to a project's owner.
-WITHOUT_FILES: Mapping[str, str] = {"license": "proprietary", "example": "none"}
+WITHOUT_FILES: Mapping[str, tuple[str, ...]] = {
+    "license": ("proprietary", "other"),
+    "example": ("none",),
+}
 _ASKED_FOR = {
     "backend": ("index", "pip"),
     "linux_backend": ("markers",),
@@ -100,6 +104,8 @@ _ASKED_FOR = {
 }
 BACKEND_KEYS = frozenset(_ASKED_FOR)
 
+# What Copier records beside the answers.
+_RECORDED = frozenset({"_commit", "_src_path"})
 _SCALARS = (str, int, float)
 
 Known = Mapping[str, Any]
@@ -177,6 +183,24 @@ def native(key: str, value: Any) -> Any:
     if not isinstance(value, (list, tuple)) or not all(isinstance(x, _SCALARS) for x in value):
         raise ValueError("it is not a list of names. Nearest: [a, b], or leave it out")
     return list(dict.fromkeys(str(item) for item in value))
+
+
+def given_refusal(given: Collection[str], taken: Collection[str]) -> str | None:
+    """Why a name that is given an answer in advance is none of a question.
+
+    `taken` are the names of Jinja's and Copier's own variables. An update gives all recorded
+    answers in advance, those of earlier versions among them: where nothing is left to be asked, a
+    name that is not known does no harm.
+    """
+    known = {*KEYS, *RENAMED.values()}
+    always = set(KEYS) - BACKEND_KEYS - {"authenticate"}
+    everything = always <= set(given)
+    for name in given:
+        if name in taken or not (name in known or name in _RECORDED or everything):
+            near = [*get_close_matches(name.lower(), KEYS, 1), "leave it out"]
+            shown = name if name.isprintable() and 0 < len(name) < 60 else f"{name[:60]!a}"
+            return f"{shown}: there is no such question. Nearest: {near[0]}"
+    return None
 
 
 def read(context: Mapping[str, Any]) -> dict[str, Any]:

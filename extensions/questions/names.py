@@ -6,6 +6,7 @@ import ipaddress
 import json
 import keyword
 import re
+import shlex
 import sys
 import unicodedata
 from collections.abc import Collection, Mapping
@@ -52,9 +53,25 @@ OTHER_STDLIB = frozenset(
         *("distutils", "imghdr", "imp", "lib2to3", "mailcap", "msilib", "nis", "nntplib"),
         *("ossaudiodev", "pipes", "smtpd", "sndhdr", "spwd", "sunau", "telnetlib", "uu", "xdrlib"),
         *("annotationlib", "compression", "profiling", "tomllib", "test"),
+        "xxlimited",
     }
 )
+# What those packages bring under a name that is none of a package: pytest and sympy do.
+OTHER_MODULES = frozenset({"py", "isympy"})
+# Modules of others that those packages import where they find them, and fail if it is another one.
+LOOKED_FOR = frozenset({"dill", "envwrap", "gmpy2", "lzmaffi", "opt_einsum", "pydot", "tensorflow"})
 PROJECT_FOLDERS = frozenset({"src", "tests", "scripts"})
+# The modules of tests/ and scripts/, and the functions beside the import in test_package.py: a
+# package of the same name is not the one that is imported there.
+PROJECT_MODULES = frozenset(
+    {
+        *("check_lock", "conftest", "smoke_test", "test_device", "test_package", "test_training"),
+        *("test_package_is_installed", "test_torch_computes"),
+    }
+)
+# Folders that ruff and ty pass over wherever they are, as far as Python can import them:
+# https://docs.astral.sh/ruff/settings/#exclude and `src.exclude` of ty.
+PASSED_OVER = frozenset({"dist", "node_modules", "venv"})
 
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 WINDOWS_DEVICES = frozenset(
@@ -143,16 +160,29 @@ def package_name_refusal(name: str) -> str | None:
         reason = "is a module of the standard library"
     elif _is_installed(lower.replace("_", "-")):
         reason = "is a package that the project installs"
+    elif lower in OTHER_MODULES:
+        reason = "is a module that the project installs"
+    elif lower in LOOKED_FOR:
+        reason = "is a module that packages of the project import where they find it"
     elif lower in PROJECT_FOLDERS:
         reason = "is a folder of the project"
+    elif lower in PROJECT_MODULES:
+        reason = "is a name in the project's tests and scripts"
+    elif lower in PASSED_OVER:
+        reason = "is a name of folders that linters and type checkers pass over"
     elif lower in WINDOWS_DEVICES:
         reason = "is a device name on Windows"
     return f"{name} {reason}. Nearest: {lower}_project" if reason else None
 
 
+def is_one_line(text: str) -> bool:
+    """Whether a text has no line break, no control character and nothing that is no Unicode."""
+    return not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text)
+
+
 def text_refusal(text: str) -> str | None:
     """Why a text does not fit on one line of a file."""
-    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text):
+    if not is_one_line(text):
         return "it has a line break or a control character. Nearest: the same text on one line"
     if len(text) > 500:
         return "it is longer than 500 characters. Nearest: one sentence"
@@ -256,6 +286,28 @@ def toml_string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+def yaml_string(text: str) -> str:
+    """A text as a value of YAML: as it is where no reader takes it for more, else in quotes."""
+    # An ordinary path or URL, or a command with such.
+    plain = r"[A-Za-z/][\w./@~+=-]*([: ][\w./@~+=-]+)*"
+    if "/" in text and re.fullmatch(plain, text, re.ASCII):
+        return text
+    # YAML knows JSON's escapes, and wants all that cannot be printed escaped.
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in quoted)
+
+
+def workflow_string(text: str) -> str:
+    """The same in a workflow of GitHub, which looks for expressions in it."""
+    return yaml_string(text.replace("${{", "${{ '${{' }}"))
+
+
+def shell_folder(text: str) -> str:
+    """A folder as one word of a command: in the quotes that every shell knows, if they do."""
+    text = f"./{text}" if text.startswith("-") else text
+    return shlex.quote(text) if re.search(r'["$`!]|\\\\|\\$', text) else f'"{text}"'
+
+
 def markdown_text(text: str) -> str:
     """Text that Markdown shows as it is."""
     escaped = re.sub(r"([\\`*\[\]<>|&~])", r"\\\1", text.strip())
@@ -298,6 +350,9 @@ def recorded(answers: Mapping[str, Any]) -> dict[str, Any]:
     host, _, repository = source.partition(":")
     if host in hosts and repository:
         source = f"{hosts[host]}/{repository.strip('/').removesuffix('.git')}.git"
-    elif source.startswith(".") or Path(source).is_dir():
-        source = str(Path(source).resolve())
+    else:
+        place = Path(source).expanduser()
+        # A folder, or a bundle of git.
+        if source.startswith(".") or place.exists():
+            source = str(place.resolve())
     return {**answers, "_src_path": source}

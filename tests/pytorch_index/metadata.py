@@ -52,7 +52,7 @@ def _requires(package: str, version: str, index: str) -> list[str]:
     if package in TRITONS:
         return []
     if package not in ("torch", "torchvision", "torchaudio"):
-        return stand_ins.requires(package)
+        return stand_ins.requires(package, version)
     release = _release(package, version.partition("+")[0])
     if package == "torchvision":
         return ["numpy", "pillow!=8.3.*,>=5.3.0", release["torchvision_requires"]]

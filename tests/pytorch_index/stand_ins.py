@@ -27,9 +27,10 @@ def stand_ins() -> dict[str, tuple[Wheel, ...]]:
     return found
 
 
-def requires(package: str) -> list[str]:
+def requires(package: str, version: str) -> list[str]:
     """What a stand-in requires. Raises KeyError for a package that is none."""
-    return list(_packages()[package].get("requires", ()))
+    found = _packages()[package].get("requires", ())
+    return list(found.get(version, ()) if isinstance(found, dict) else found)
 
 
 def mirrored() -> list[str]:

@@ -233,7 +233,7 @@ def test_an_adoption_edits_in_place_and_touches_nothing_else(
     copied(tagged, adopted.path, {})
     text = adopted.text("pyproject.toml")
     assert text.startswith(ADOPTED.partition("dependencies")[0])
-    assert "[tool.uv.sources]" in text
+    assert 'dependencies = ["numpy", "torch>=2.14,<2.15"]' in text
     assert adopted.text("scripts/smoke_test.py") == "# Mine\n"
     for name in (*OWNERS, ".pre-commit-config.yaml", "renovate.json"):
         assert not (adopted.path / name).exists(), name

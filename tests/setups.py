@@ -351,6 +351,17 @@ SETUPS: dict[str, Setup] = {
         },
         exact=False,
     ),
+    "names-that-others-use": Setup(
+        _with(
+            'dependencies = ["torch>=2.7,<2.14", "numpy", "tqdm"]\n[tool.uv.sources]\n'
+            'torch = { index = "t" }\ntqdm = { index = "own" }\n'
+            'numpy = [{ index = "t", marker = "sys_platform == \'none\'" }]\n',
+            index("t", f"{WHL}/cu126"),
+            index("own", "https://pypi.example.org/simple", "default = true"),
+        ),
+        {"strategy": "index", "backend": "cu126", "pypi_url": "https://pypi.example.org/simple"},
+        exact=False,
+    ),
     "linux-alone": Setup(
         _with(f'dependencies = ["torch==2.9.1"]\n[tool.uv]\nenvironments = ["{LINUX}"]\n'),
         {"strategy": "pypi", "platforms": ["linux-x86_64", "linux-aarch64"]},

@@ -43,6 +43,10 @@ def test_a_set_up_answers_the_questions(tmp_path: Path, setup: Setup) -> None:
     assert why_not_any(KEYS, TABLES, answers) is None
     plan = make_plan(TABLES, Answers.complete(answers))
     edited = edit(setup.text, None, plan)
+    uv = tomllib.loads(edited.text).get("tool", {}).get("uv", {})
+    sources = [e for s in uv.get("sources", {}).values() for e in (s if type(s) is list else [s])]
+    named = {found["name"] for found in uv.get("index", [])}
+    assert {entry["index"] for entry in sources if "index" in entry} <= named
     said = report(setup.text, None, edited.text, plan)
     for sentence in setup.said:
         assert sentence in said

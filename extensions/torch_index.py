@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from functools import cache, cached_property
@@ -21,6 +22,13 @@ from jinja2.runtime import Context
 
 _FOLDER = Path(__file__).resolve().parent
 _CALL = re.compile(r"\{\{ (\w+)\('(\w+)'\) \}\}")
+# Names that mean something in Jinja and Copier, beside the environment's own.
+_TAKEN = frozenset(
+    {
+        *("self", "caller", "loop", "varargs", "kwargs", "now", "make_secret", "UNSET"),
+        *("_copier_answers", "_copier_conf", "_copier_phase", "_copier_python", "_folder_name"),
+    }
+)
 
 
 def _package(folder: Path) -> str:
@@ -75,14 +83,17 @@ class _Text:
 
 
 class _Call:
-    """A template that calls a function with a question's key: one template per function will do."""
+    """A template that calls a function with a question's key: one template per function will do.
 
-    def __init__(self, template: Template, key: str) -> None:
+    An answer with the function's name does not take its place.
+    """
+
+    def __init__(self, template: Template, name: str, key: str) -> None:
         self._template = template
-        self._key = key
+        self._own = {name: template.globals[name], "of_question": key}
 
     def render(self, *known: Any, **more: Any) -> str:
-        return self._template.render(*known, **more, of_question=self._key)
+        return self._template.render(*known, **{**more, **self._own})
 
 
 def _thrifty(environment: Environment) -> Callable[[str], Template | _Text | _Call]:
@@ -98,17 +109,17 @@ def _thrifty(environment: Environment) -> Callable[[str], Template | _Text | _Ca
         if isinstance(source, str) and "{" not in source:
             return _Text(source)
         if isinstance(source, str) and (call := _CALL.fullmatch(source)):
-            return _Call(compiled(f"{{{{ {call[1]}(of_question) }}}}"), call[2])
+            return _Call(compiled(f"{{{{ {call[1]}(of_question) }}}}"), call[1], call[2])
         return compiled(source)
 
     return from_string
 
 
 class TorchIndex(Extension):
-    """Adds the functions `adopts`, `answers_before`, `asks_for`, `automation`, `choices_for`,
-    `default_for`, `diagnosis`, `first_asked`, `recorded`, `refusal_for`, `torch_parts`,
-    `torch_plan` and `was_there`, the mapping `comments`, and the filters `toml`, `markdown`,
-    `paragraphs` and `python_literal`."""
+    """Adds the functions `adopts`, `answers_before`, `asks_for`, `automation`, `check_first`,
+    `choices_for`, `default_for`, `diagnosis`, `first_asked`, `recorded`, `refusal_for`,
+    `torch_parts`, `torch_plan` and `was_there`, the mapping `comments`, and the filters `folder`,
+    `markdown`, `paragraphs`, `python_literal`, `shell`, `toml`, `workflow` and `yaml`."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -122,6 +133,7 @@ class TorchIndex(Extension):
             answers_before=self.answers_before,
             asks_for=self.asks_for,
             automation=self.automation,
+            check_first=self.check_first,
             choices_for=self.choices_for,
             default_for=self.default_for,
             diagnosis=self.diagnosis,
@@ -137,6 +149,10 @@ class TorchIndex(Extension):
             toml=names.toml_string,
             markdown=names.markdown_text,
             paragraphs=names.paragraphs,
+            folder=names.shell_folder,
+            shell=shlex.quote,
+            workflow=names.workflow_string,
+            yaml=names.yaml_string,
             python_literal=diagnosis.python_literal,
         )
 
@@ -177,22 +193,21 @@ class TorchIndex(Extension):
         """Whether a question matters.
 
         Raises UserMessageError if the answer was given in advance and cannot work, and at the first
-        question if the destination cannot be written: the person sees the reason alone, before
-        anything is written, where a validator would end in a traceback. Likewise, if a project is
-        there whose `pyproject.toml` cannot be edited: what is seen of it is told at the first
-        question, and at the last one, when the plan is known, the edit is tried.
+        question for what `check_first` refuses: the person sees the reason alone, before anything
+        is written, where a validator would end in a traceback. Likewise, if a project is there
+        whose `pyproject.toml` cannot be edited: what is seen of it is told at the first question,
+        and at the last one, when the plan is known, the edit is tried.
         """
         known = contract.read(context)
         asked = contract.asked(key, known)
         folder, conf = self._place(context)
         if key == contract.KEYS[0]:
-            if reason := destination.refusal(folder):
-                raise UserMessageError(f"{reason}.")
+            self.check_first(context)
             if reason := there.refusal(self._there(context)):
                 raise UserMessageError(f"{reason}.")
-            stopped.undo_when_stopped()
         if key == contract.KEYS[-1]:
             self._try_edit(context)
+        stopped.undo_when_stopped(folder, conf)
         given = {**conf["user_defaults"], **conf["data"]}
         if key not in context:
             # A default from a person's settings, which no earlier answer overrides.
@@ -206,6 +221,29 @@ class TorchIndex(Extension):
             if reason:
                 raise UserMessageError(f"{key}: {reason}.")
         return asked
+
+    @pass_context
+    def check_first(self, context: Context) -> str:
+        """Refuse a place, or a name with an answer, that cannot work; nothing to read.
+
+        Copier asks it before it looks at the destination, unless it is quiet. Raises
+        UserMessageError.
+        """
+        conf = context["_copier_conf"]
+        taken = {*context.environment.globals, *_TAKEN}
+        folder = Path(str(conf["dst_path"])).absolute()
+        source = str(context["_copier_answers"].get("_src_path", ""))
+        reason = contract.given_refusal({**conf["user_defaults"], **conf["data"]}, taken)
+        if not reason and not names.is_one_line(source):
+            why = "has a line break or a control character. Nearest: a plain name"
+            reason = f"the template's address {source!a} {why}"
+        reason = reason or destination.refusal(
+            folder, str(conf["answers_file"]), _FOLDER.parent / "template"
+        )
+        if reason:
+            raise UserMessageError(f"{reason}.")
+        stopped.undo_when_stopped(self._place(context)[0], conf)
+        return ""
 
     @pass_context
     def choices_for(self, context: Context, key: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from copier import run_copy, run_update
 from copier.errors import UserMessageError
 
+from extensions.project.conflicts import conflicts, files
 from tests.git import committed, git, tagged_template
 from tests.project import Project, copied
 
@@ -200,3 +202,51 @@ def test_the_answers_file_names_the_template_in_full(tagged: Path, tmp_path: Pat
     monkeypatch.chdir(tagged)
     run_copy(".", tmp_path / "project", {}, defaults=True, unsafe=True, quiet=True)
     assert Project(tmp_path / "project").answers["_src_path"] == str(tagged)
+
+
+MARKED = b"<<<<<<< before updating\nmine\n=======\n"
+
+
+def test_conflicts_are_looked_for_in_files_and_nothing_else(tmp_path: Path) -> None:
+    """Not in what has no end, in what nobody writes to, or outside of the project."""
+    project, outside = tmp_path / "project", tmp_path / "outside"
+    project.mkdir()
+    outside.write_bytes(MARKED)
+    odd = os.fsdecode(b"\xff.txt")
+    for name in ("file", odd, "link target"):
+        (project / name).write_bytes(MARKED)
+    (project / "large").write_bytes(MARKED * 100_000)
+    os.mkfifo(project / "pipe")
+    links = {"zero": "/dev/zero", "memory": "/proc/self/mem", "out": str(outside), "self": "self",
+             "long": "x" * 300, "in": "link target", "nothing": "none", "up": ".."}  # fmt: skip
+    for name, target in links.items():
+        (project / name).symlink_to(target)
+    assert conflicts(project) == {"file": 1, odd: 1, "link target": 1, "in": 1}
+    assert files(project) >= {"file", odd, "large", "zero"}
+    assert "pipe" not in files(project)
+
+
+def test_a_file_that_vanishes_or_is_closed_to_us_has_no_conflicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_bytes(MARKED)
+    real = os.lstat
+
+    def lstat(path: Any, **more: Any) -> os.stat_result:
+        if Path(path).name in ("a", "b"):
+            raise {"a": PermissionError, "b": FileNotFoundError}[Path(path).name]
+        return real(path, **more)
+
+    monkeypatch.setattr(os, "lstat", lstat)
+    assert conflicts(tmp_path) == {"c": 1}
+
+
+def test_an_update_beside_odd_files_ends(tagged: Path, capsys) -> None:
+    def odd(project: Project) -> None:
+        os.mkfifo(project.path / "pipe")
+        (project.path / "zero").symlink_to("/dev/zero")
+        (project.path / "long").symlink_to("x" * 300)
+
+    updated(tagged, {"torch_version": "2.13"}, {"torch_version": "2.14"}, edit=odd, quiet=False)
+    assert "project is up to date with its template. Next:" in capsys.readouterr().err

@@ -44,7 +44,7 @@ def _choices(key: str, tables: Tables, known: Known) -> dict[str, str]:
         case "packages":
             return {f"{c.name} {c.version}": c.name for c in line.companions.values()}
     offered = list(known.get("backends", ())) if key == "default_backend" else line.backends()
-    if key == "windows_backend":
+    if key == "windows_backend" and WINDOWS in known.get("platforms", PLATFORMS):
         offered = [b for b in offered if WINDOWS in line.indexes[b]]
     found = {_backend_label(tables, line, b): b for b in offered if b in line.indexes}
     if key == "backend" and known.get("strategy") == "pip":

@@ -117,9 +117,10 @@ def _thrifty(environment: Environment) -> Callable[[str], Template | _Text | _Ca
 
 class TorchIndex(Extension):
     """Adds the functions `adopts`, `answers_before`, `asks_for`, `automation`, `check_first`,
-    `choices_for`, `default_for`, `diagnosis`, `first_asked`, `recorded`, `refusal_for`,
-    `torch_parts`, `torch_plan` and `was_there`, the mapping `comments`, and the filters `folder`,
-    `markdown`, `paragraphs`, `python_literal`, `shell`, `toml`, `workflow` and `yaml`."""
+    `choices_for`, `default_for`, `diagnosis`, `first_asked`, `prompts_for`, `recorded`,
+    `refusal_for`, `torch_parts`, `torch_plan` and `was_there`, the mapping `comments`, and the
+    filters `folder`, `markdown`, `paragraphs`, `python_literal`, `shell`, `toml`, `workflow` and
+    `yaml`."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -138,6 +139,7 @@ class TorchIndex(Extension):
             default_for=self.default_for,
             diagnosis=self.diagnosis,
             first_asked=self.first_asked,
+            prompts_for=self.prompts_for,
             recorded=names.recorded,
             refusal_for=self.refusal_for,
             comments=parts.COMMENTS,
@@ -205,9 +207,14 @@ class TorchIndex(Extension):
             self.check_first(context)
             if reason := there.refusal(self._there(context)):
                 raise UserMessageError(f"{reason}.")
+            self.adopted(context)
         if key == contract.KEYS[-1]:
             self._try_edit(context)
         stopped.undo_when_stopped(folder, conf)
+        if key in self.adopted(context).answers:
+            # What a project says of itself goes before the settings of whoever adopts it, which
+            # Copier would take for the default.
+            conf["settings"].defaults.pop(key, None)
         given = {**conf["user_defaults"], **conf["data"]}
         if key not in context:
             # A default from a person's settings, which no earlier answer overrides.
@@ -254,7 +261,16 @@ class TorchIndex(Extension):
         known = contract.read(context)
         if not contract.asked(key, known):
             return "[]"
-        return json.dumps(choices.choices(key, self.offered, known))
+        adopted = self.adopted(context).answers
+        if key == "backends" and key not in known and key in adopted:
+            known = {**known, key: adopted[key]}
+        offered = choices.choices(key, self.offered, known)
+        if key == "default_backend" and key in context:
+            # The answer may name its item in other words: what was given is what is offered.
+            given = str(context[key])
+            meant = contract.settled({**known, key: given})[key]
+            offered = {text: given if x == meant else x for text, x in offered.items()}
+        return json.dumps(offered)
 
     @pass_context
     def default_for(self, context: Context, key: str) -> Any:
@@ -294,13 +310,28 @@ class TorchIndex(Extension):
         """
         folder, _ = self._place(context)
         if folder not in self.found:
-            adopts = self._there(context).adopts
+            rendered = self._there(context).answers is not None
             try:
-                found = adoption.adopt(folder) if adopts else adoption.Adopted()
+                found = (
+                    adoption.Adopted()
+                    if rendered
+                    else adoption.adopt(folder, self.offered, self._given(context))
+                )
             except adoption.CannotAdopt as error:
                 raise UserMessageError(f"{error}.") from None
             self.found[folder] = found
         return self.found[folder]
+
+    def _given(self, context: Context) -> dict[str, Any]:
+        """The answers that were given in advance, those of another shape left out."""
+        _, conf = self._place(context)
+        return dict(contract.read({**conf["user_defaults"], **conf["data"]}))
+
+    @pass_context
+    def prompts_for(self, context: Context, key: str) -> bool:
+        """Whether a person is asked: of a project that is adopted, only what it does not say."""
+        adopted = self.adopted(context)
+        return key in adopted.open or not adopted.answers
 
     def _place(self, context: Context) -> tuple[Path, Any]:
         """The destination, and what Copier was told."""
@@ -354,9 +385,11 @@ class TorchIndex(Extension):
         """
         found, (_, conf) = self._there(context), self._place(context)
         nothing = contract.WITHOUT_FILES[key]
-        if context[key] == nothing:
+        if context[key] in nothing:
             return False
-        return key in conf["data"] if found.adopts else found.answers.get(key, nothing) == nothing
+        if found.adopts:
+            return key in conf["data"]
+        return found.answers.get(key, nothing[0]) in nothing
 
     def _hold_to_policy(self, key: str, known: Any) -> None:
         """Raises UserMessageError if nothing that the policy allows fits the earlier answers."""
@@ -376,13 +409,12 @@ class TorchIndex(Extension):
         )
 
     def _say_of_adopted(self, key: str, known: Any, value: Any) -> None:
-        """Raises UserMessageError for a license: to state another than its own is no default."""
+        """Raises UserMessageError for a license: to record another than its own is no default."""
         reason = refusals.why_not(key, self.offered, known)
         if reason and key == "license":
-            raise UserMessageError(
-                f"license: {reason}, which is none of the project's own. Or: proprietary, and your "
-                "line again afterwards."
-            )
+            if known[key] == "other":
+                return
+            raise UserMessageError(f"license: {reason}, which the project does not state.")
         if reason:
             self._say_taken(key, reason, value)
 

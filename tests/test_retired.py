@@ -71,6 +71,12 @@ RETIRED: list[tuple[dict[str, Any], Any, dict[str, Any], str]] = [
         "default_backend: 'cu126' is not among the backends (cpu, cu130)",
     ),
     (
+        {"strategy": "extras", "backends": ["cpu", "gpu=cu126"]},
+        without_backend("cu126"),
+        {"backends": ["cpu", "gpu=cu130"]},
+        "backends: there is no backend 'cu126'",
+    ),
+    (
         {"torch_version": "2.12", "strategy": "pypi"},
         without_line("2.12"),
         {"torch_version": "2.13"},

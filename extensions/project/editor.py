@@ -180,7 +180,15 @@ class _Editor:
 
     def _dependencies(self) -> None:
         ours = (TRITONS | self.before.packages) if self.before.in_dependencies else frozenset()
+        limited = self.toml.get((*UV, "environments")) is not None
+        if self.parts.kind and not limited and not self._requires_torch():
+            # Without `environments` uv would lock for macOS what a choice has on Linux.
+            return
         self._family_in(DEPENDENCIES, self.parts.dependencies, ours)
+
+    def _requires_torch(self) -> bool:
+        """Whether the plain dependencies have torch beside the choices."""
+        return any(_name(item) in TORCH for item in self.toml.get(DEPENDENCIES) or ())
 
     def _choices(self) -> None:
         self._follow()
@@ -364,7 +372,11 @@ class _Editor:
         wanted = self.parts.environments if key == "environments" else self.parts.required
         if now is None:
             # One that was adopted without, or whose owner removed it, goes on without.
-            if wanted and self.before.unmanaged:
+            # Not so where torch stands beside its choices: uv would lock for macOS what they have
+            # on Linux.
+            new = self.adopts or self.before.kind != self.parts.kind
+            beside = bool(self.parts.kind) and new and self._requires_torch()
+            if wanted and (self.before.unmanaged or (beside and key == "environments")):
                 self.toml.set(path, _list(map(toml_string, wanted)))
             return
         if self.adopts:

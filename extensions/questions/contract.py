@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from ..tables.backends import AUTO
+from ..tables.backends import AUTO, slug
 from ..tables.platforms import LINUX, MACOS, PLATFORMS, WINDOWS
 from .names import PYPI_URL, PYTORCH_URL, URL_KEYS, base_url, normal_url
 
@@ -20,6 +20,7 @@ VALUES: Mapping[str, Mapping[str, str]] = {
         "Apache-2.0": "Apache License 2.0",
         "BSD-3-Clause": "BSD 3-Clause",
         "proprietary": "none: all rights reserved",
+        "other": "another one, which you add yourself",
     },
     "strategy": {
         "pypi": "only PyPI: CUDA on Linux, CPU on Windows, MPS on macOS",
@@ -90,7 +91,10 @@ KEYS = (
 RENAMED: Mapping[str, str] = {}
 LISTS = frozenset({"backends", "packages", "platforms", "containers"})
 # The values with which a question brings none of the files that belong to a project's owner.
-WITHOUT_FILES: Mapping[str, str] = {"license": "proprietary", "example": "none"}
+WITHOUT_FILES: Mapping[str, tuple[str, ...]] = {
+    "license": ("proprietary", "other"),
+    "example": ("none",),
+}
 _ASKED_FOR = {
     "backend": ("index", "pip"),
     "linux_backend": ("markers",),
@@ -109,6 +113,43 @@ Known = Mapping[str, Any]
 
 
 DEFAULT_STRATEGY = "groups"
+
+
+@dataclass(frozen=True)
+class Item:
+    """An item of `backends`: a backend, and the name of the extra or group that brings it."""
+
+    name: str
+    backend: str
+
+    @property
+    def text(self) -> str:
+        """The item as an answer: `cu128`, or `gpu=cu128` where the name is another one."""
+        return self.backend if self.name == slug(self.backend) else f"{self.name}={self.backend}"
+
+
+def item(text: str) -> Item:
+    """Read `cu128` or `gpu=cu128`. Whether name and backend are fit is not judged here."""
+    name, named, backend = text.partition("=")
+    return Item(slug(name.strip()), backend.strip()) if named else Item(slug(text), text)
+
+
+def items(known: Known) -> list[Item]:
+    """The chosen items of `backends`."""
+    return [item(text) for text in known.get("backends", ())]
+
+
+def settled(known: Known) -> dict[str, Any]:
+    """The answers with the backend in the place of an item, or its name, as the default.
+
+    No two items have one backend, so that it says which of them is meant.
+    """
+    chosen = dict(zip(known.get("backends", ()), items(known), strict=True))
+    meant = {text: one.backend for text, one in chosen.items()}
+    meant |= {one.name: one.backend for one in chosen.values()}
+    meant |= {one.backend: one.backend for one in chosen.values()}
+    default = known.get("default_backend")
+    return {**known, "default_backend": meant[default]} if default in meant else dict(known)
 
 
 def asked(key: str, known: Known) -> bool:
@@ -174,6 +215,7 @@ def read(context: Mapping[str, Any]) -> dict[str, Any]:
                 known[key] = native(key, context[name])
             except ValueError:
                 continue
+    known = settled(known)
     if "strategy" not in known:
         return known
     return {key: value for key, value in known.items() if asked(key, known)}
@@ -239,5 +281,5 @@ def targets(known: Known) -> dict[str, tuple[str, ...]]:
             backend = known.get("backend", AUTO)
             return {} if backend == AUTO else {backend: others}
         case "extras" | "groups":
-            return {backend: others for backend in known.get("backends", ())}
+            return {chosen.backend: others for chosen in items(known)}
     return {}

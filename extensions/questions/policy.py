@@ -14,7 +14,7 @@ from ..tables.backends import AUTO, nearest_backend
 from ..tables.platforms import PLATFORMS
 from ..tables.releases import Tables
 from . import names
-from .contract import BACKEND_KEYS, KEYS, LISTS, VALUES
+from .contract import BACKEND_KEYS, KEYS, LISTS, VALUES, item
 
 _FIXED: Mapping[str, Collection[str]] = {**VALUES, "platforms": PLATFORMS}
 _TEXTS: Mapping[str, Callable[[str], str | None]] = {
@@ -114,6 +114,9 @@ class Policy:
         if key in names.URL_KEYS:
             urls = {names.base_url(url) for url in rule.allow}
             return [v for v in values if names.base_url(v) not in urls]
+        if key == "backends":
+            # An extra's name is its project's business.
+            values = [item(v).backend for v in values]
         return [v for v in values if v not in rule.allow]
 
 

@@ -15,7 +15,14 @@ import pytest
 from extensions.drift import Templates, own_sources
 from extensions.questions.contract import VALUES
 from tests.conftest import ROOT, THIS_PYTHON
-from tests.edits import dev_packages, fewer_packages, five_packages, own_modules, own_sections
+from tests.edits import (
+    EDITS,
+    dev_packages,
+    fewer_packages,
+    five_packages,
+    own_modules,
+    own_sections,
+)
 from tests.git import git, tagged_template
 from tests.project import Project, copied
 
@@ -67,19 +74,61 @@ def test_lost_changed_and_extra_files_are_drift_unless_the_project_owns_them(
     template_with_releases: Path, tmp_path: Path
 ) -> None:
     project = rendered(template_with_releases, tmp_path / "project")
-    (project.path / "LICENSE").unlink()
+    (project.path / "scripts" / "check_lock.py").unlink()
     (project.path / "Dockerfile").write_text("FROM scratch\n", "utf-8")
     pyproject = project.path / "pyproject.toml"
     pyproject.write_text(project.text("pyproject.toml").replace("explicit = true\n", ""), "utf-8")
+    document = project.path / "docs" / "pytorch.md"
+    document.write_text(document.read_text("utf-8").replace("## Install\n", ""), "utf-8")
     code, [found] = drift(project)
     assert code == 1
-    assert found["missing"] == ["LICENSE"]
+    assert found["missing"] == ["scripts/check_lock.py"]
     assert found["extra"] == ["Dockerfile"]
-    assert found["changed"] == {"pyproject.toml": 2}
-    assert "pyproject.toml: 2 rendered lines gone" in drift(project, json_too=False)[1]
-    own = '\n[tool.torch-uv-template]\nown = ["LICENSE", "Docker*", "pyproject.toml"]\n'
+    assert found["changed"] == {"docs/pytorch.md": 1}
+    assert found["parts"] == ["tool.uv.index"]
+    said = drift(project, json_too=False)[1]
+    assert "docs/pytorch.md: 1 rendered lines gone" in said
+    assert "pyproject.toml: tool.uv.index is not as the answers say" in said
+    own = """
+[tool.torch-uv-template]
+own = ["scripts/*", "Docker*", "pyproject.toml", "docs/*"]
+"""
     pyproject.write_text(project.text("pyproject.toml") + own, "utf-8")
     assert drift(project)[0] == 0
+
+
+def test_nothing_of_the_owner_s_drifts(template_with_releases: Path, tmp_path: Path) -> None:
+    project = rendered(template_with_releases, tmp_path / "project", strategy="extras")
+    for edit in EDITS:
+        edit(project)
+    for name in ("LICENSE", "README.md", ".gitignore"):
+        (project.path / name).unlink()
+    shutil.rmtree(project.path / "src")
+    shutil.rmtree(project.path / "tests")
+    code, [found] = drift(project)
+    assert code == 0, found
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        ("torch>=2.14,<2.15", "torch>=2.13", "project.optional-dependencies.cpu"),
+        ('{ extra = "cpu" }', '{ extra = "dev" }', "tool.uv.conflicts"),
+        ("whl/cpu", "whl/nightly/cpu", "tool.uv.index"),
+        ('index = "pytorch-cpu"', 'index = "other"', "tool.uv.sources.torch"),
+    ],
+)
+def test_a_part_that_is_not_as_the_answers_say_is_named(
+    template_with_releases: Path, tmp_path: Path, old: str, new: str, part: str
+) -> None:
+    project = rendered(template_with_releases, tmp_path / "project", strategy="extras")
+    pyproject = project.path / "pyproject.toml"
+    text = pyproject.read_text("utf-8")
+    assert old in text
+    pyproject.write_text(text.replace(old, new, 1), "utf-8")
+    code, [found] = drift(project)
+    assert code == 1 and part in found["parts"]
+    assert not found["changed"] and not found["missing"]
 
 
 def test_files_that_name_the_template_are_no_drift(
@@ -122,10 +171,10 @@ BAD = [
     (".copier-answers.yml", b"_src_path: SOURCE\n_commit: v%s\n" % (b"1" * 300), "name too long"),
     (".copier-answers.yml", b'_src_path: "/\\n\\e[31m"\n_commit: v1\n', "is not trusted"),
     ("pyproject.toml", b"\xff\xfe", "cannot be read: 'utf-8' codec"),
-    ("pyproject.toml", b"[tool]\ntorch-uv-template = 3\n", 'own = ["README.md"]'),
-    ("pyproject.toml", b'tool = ["README.md"]\n', 'own = ["README.md"]'),
-    ("pyproject.toml", b'[tool.torch-uv-template]\nown = "*"\n', 'own = ["README.md"]'),
-    ("pyproject.toml", b"[tool.torch-uv-template]\nown = [3]\n", 'own = ["README.md"]'),
+    ("pyproject.toml", b"[tool]\ntorch-uv-template = 3\n", 'own = [".github/*"]'),
+    ("pyproject.toml", b'tool = ["README.md"]\n', 'own = [".github/*"]'),
+    ("pyproject.toml", b'[tool.torch-uv-template]\nown = "*"\n', 'own = [".github/*"]'),
+    ("pyproject.toml", b"[tool.torch-uv-template]\nown = [3]\n", 'own = [".github/*"]'),
 ]
 
 
@@ -153,7 +202,7 @@ def test_a_project_that_cannot_be_compared_costs_one_line(
 def test_a_fleet_is_one_table(template_with_releases: Path, tmp_path: Path) -> None:
     fleet = [rendered(template_with_releases, tmp_path / f"p{n}") for n in range(8)]
     fleet.append(rendered(template_with_releases, tmp_path / "new", version="v1.1.0"))
-    (fleet[3].path / "README.md").unlink()
+    (fleet[3].path / "docs" / "pytorch.md").unlink()
     stranger = Project(tmp_path / "stranger")
     stranger.path.mkdir()
     code, text = drift(*fleet, stranger, json_too=False)

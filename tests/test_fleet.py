@@ -128,9 +128,9 @@ TEXTS = {
 }
 # As large as it may be, and no worse than a file of another length.
 HARMLESS = [
-    ("README.md", "\n" * 999_999),
-    ("README.md", "\n```\n" * 199_999),
-    ("README.md", "\0\ud800" * 9),
+    ("docs/pytorch.md", "\n" * 999_999),
+    ("docs/pytorch.md", "\n```\n" * 199_999),
+    ("docs/pytorch.md", "\0\ud800" * 9),
     ("pyproject.toml", OWN + str(["*a" * 200 + str(n) for n in range(500)])),
     ("pyproject.toml", OWN + str(["[" * 400, "[!", "[]-a]", "*" * 500, "?" * 500])),
 ]
@@ -147,7 +147,7 @@ def test_each_kind_of_bad_project_costs_its_own_row(
         expected.append((folder, reason))
         return folder
 
-    for name in (ANSWERS, "pyproject.toml", "README.md", "tests/test_device.py"):
+    for name in (ANSWERS, "pyproject.toml", "docs/pytorch.md", "scripts/smoke_test.py"):
         for kind, (make, reason) in ODD.items():
             folder = project(f"{kind}-{Path(name).name}", f"{name} cannot be read")
             (folder / name).unlink()
@@ -159,8 +159,8 @@ def test_each_kind_of_bad_project_costs_its_own_row(
             text = text.replace("SOURCE", str(template))
             (folder / name).write_text(text, "utf-8", errors="surrogatepass")
     folder = project("inner", "leaves the project")
-    shutil.rmtree(folder / "tests")
-    (folder / "tests").symlink_to(good / "tests")
+    shutil.rmtree(folder / "docs")
+    (folder / "docs").symlink_to(good / "docs")
     for name in ("gone", "file", "self"):
         expected.append((tmp_path / name, "no such folder"))
     (tmp_path / "file").write_text("")
@@ -168,15 +168,17 @@ def test_each_kind_of_bad_project_costs_its_own_row(
     bad = len(expected)
     for number, (name, text) in enumerate(HARMLESS):
         folder = project(f"harmless-{number}", "")
+        if name == "pyproject.toml":
+            text = (folder / name).read_text("utf-8") + text
         (folder / name).write_text(text, "utf-8", errors="surrogatepass")
     folder = project("inside", "")
-    (folder / "README.md").rename(folder / "READ.md")
-    (folder / "README.md").symlink_to("READ.md")
+    (folder / "docs/pytorch.md").rename(folder / "docs/READ.md")
+    (folder / "docs/pytorch.md").symlink_to("READ.md")
     folder = project("git", "")
     (folder / ".git").write_text("gitdir: /dev/zero\n")
     folder = project("dangling", "")
-    (folder / "README.md").unlink()
-    (folder / "README.md").symlink_to("nothing")
+    (folder / "docs/pytorch.md").unlink()
+    (folder / "docs/pytorch.md").symlink_to("nothing")
 
     done = drift(
         template, "--json", "--seconds", "20", good, *(folder for folder, _ in expected), good
@@ -192,8 +194,8 @@ def test_each_kind_of_bad_project_costs_its_own_row(
     for name in ("project", "inside", "git"):
         row = rows[name]
         assert (row["missing"], row["extra"], row["changed"]) == ([], [], {})
-    assert rows["dangling"]["missing"] == ["README.md"]
-    assert list(rows["harmless-0"]["changed"]) == ["README.md"]
+    assert rows["dangling"]["missing"] == ["docs/pytorch.md"]
+    assert list(rows["harmless-0"]["changed"]) == ["docs/pytorch.md"]
 
 
 BYTES = st.one_of(
@@ -231,7 +233,7 @@ def test_any_bytes_in_any_file_cost_a_row(
     template: Path, good: Path, tmp_path_factory: pytest.TempPathFactory, contents: list[bytes]
 ) -> None:
     folder = tmp_path_factory.mktemp("drawn")
-    names = [ANSWERS, "pyproject.toml", "README.md"] * 2
+    names = [ANSWERS, "pyproject.toml", "docs/pytorch.md"] * 2
     for number, (name, content) in enumerate(zip(names, contents, strict=True)):
         shutil.copytree(good, folder / str(number))
         (folder / str(number) / name).write_bytes(content)
@@ -437,7 +439,7 @@ def test_a_path_that_cannot_be_printed_is_printed_nearly(
     folders = [tmp_path / name for name in ("prøject", os.fsdecode(b"\xff"), "a\nb\x1b[31m")]
     for folder in folders:
         shutil.copytree(good, folder)
-        (folder / "README.md").unlink()
+        (folder / "docs/pytorch.md").unlink()
     done = drift(template, *folders, environment=environment)
     assert (done.returncode, done.stderr) == (1, "")
     assert [row.split()[-1] for row in done.stdout.splitlines()] == ["files", "1", "1", "1"]

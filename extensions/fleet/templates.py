@@ -7,9 +7,13 @@ import os
 import re
 import shlex
 import shutil
+import sys
 import tempfile
 from hashlib import sha256
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 from .recorded import CannotCompare
 from .workers import Program
@@ -139,6 +143,25 @@ def checkout(clone: Path, version: str) -> Path:
         with contextlib.suppress(OSError):
             own.rename(target)
     return target
+
+
+def module(template: Path, name: str) -> ModuleType | None:
+    """A module of that version's extensions, beside those of other versions; None if it has none.
+
+    The package has the name under which the version's own extension imports it for a render.
+    """
+    folder = (template / "extensions").resolve()
+    if not folder.joinpath(*name.split(".")).with_suffix(".py").exists():
+        return None
+    package = f"torch_uv_template_{sha256(str(folder).encode()).hexdigest()[:12]}"
+    if package not in sys.modules:
+        spec = spec_from_file_location(
+            package, folder / "__init__.py", submodule_search_locations=[str(folder)]
+        )
+        assert spec and spec.loader
+        sys.modules[package] = module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[package])
+    return import_module(f"{package}.{name}")
 
 
 def behind(clone: Path, version: str) -> int | None:

@@ -46,7 +46,13 @@ from extensions import fleet  # noqa: E402
 from extensions.printed import complain, leave, one_line, say  # noqa: E402
 from extensions.recorded import ANSWERS, CannotCompare, own_files, recorded  # noqa: E402
 from extensions.regular import Unreadable, contents  # noqa: E402
-from extensions.templates import Templates, behind, checkout, git  # noqa: E402
+from extensions.templates import (  # noqa: E402
+    Templates,
+    behind,
+    checkout,
+    forget_other_repositories,
+    git,
+)
 
 # Lines of pyproject.toml that are rendered once, and from then on its owner's or uv's to change.
 OWNERS = re.compile(r'version = "[^"]*"|    "(?!torch|pytorch|triton)[\w.-]+>=[\d.]+",')
@@ -270,6 +276,7 @@ def main() -> int:
     # A handler of its own: those of a template would end one project, and not this.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: sys.exit(128 + number))
+    forget_other_repositories()
     projects = [_resolved(path) for path in options.projects]
     if not projects:
         complain("name the folder of at least one project, such as `drift.py ../myproj`.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from functools import cache, cached_property
@@ -21,6 +22,13 @@ from jinja2.runtime import Context
 
 _FOLDER = Path(__file__).resolve().parent
 _CALL = re.compile(r"\{\{ (\w+)\('(\w+)'\) \}\}")
+# Names that mean something in Jinja and Copier, beside the environment's own.
+_TAKEN = frozenset(
+    {
+        *("self", "caller", "loop", "varargs", "kwargs", "now", "make_secret", "UNSET"),
+        *("_copier_answers", "_copier_conf", "_copier_phase", "_copier_python", "_folder_name"),
+    }
+)
 
 
 def _package(folder: Path) -> str:
@@ -58,16 +66,10 @@ names, policy, refusals = map(
 automation, diagnosis, parts, planner = map(
     _module, ("plan.automation", "plan.diagnosis", "plan.parts", "plan.planner")
 )
-adoption, conflicts, destination, stopped = map(
-    _module, ("project.adoption", "project.conflicts", "project.destination", "project.stopped")
+adoption, destination, stopped, there = map(
+    _module, ("project.adoption", "project.destination", "project.stopped", "project.there")
 )
 sys.dont_write_bytecode = _writes
-
-
-def _is_rendered(folder: Path, conf: Any) -> bool:
-    """Whether a folder has answers to our questions, and not to those of another template."""
-    file = folder / str(conf["answers_file"])
-    return file.exists() and "\ntorch_version: " in file.read_text("utf-8", errors="replace")
 
 
 class _Text:
@@ -81,14 +83,17 @@ class _Text:
 
 
 class _Call:
-    """A template that calls a function with a question's key: one template per function will do."""
+    """A template that calls a function with a question's key: one template per function will do.
 
-    def __init__(self, template: Template, key: str) -> None:
+    An answer with the function's name does not take its place.
+    """
+
+    def __init__(self, template: Template, name: str, key: str) -> None:
         self._template = template
-        self._key = key
+        self._own = {name: template.globals[name], "of_question": key}
 
     def render(self, *known: Any, **more: Any) -> str:
-        return self._template.render(*known, **more, of_question=self._key)
+        return self._template.render(*known, **{**more, **self._own})
 
 
 def _thrifty(environment: Environment) -> Callable[[str], Template | _Text | _Call]:
@@ -104,17 +109,18 @@ def _thrifty(environment: Environment) -> Callable[[str], Template | _Text | _Ca
         if isinstance(source, str) and "{" not in source:
             return _Text(source)
         if isinstance(source, str) and (call := _CALL.fullmatch(source)):
-            return _Call(compiled(f"{{{{ {call[1]}(of_question) }}}}"), call[2])
+            return _Call(compiled(f"{{{{ {call[1]}(of_question) }}}}"), call[1], call[2])
         return compiled(source)
 
     return from_string
 
 
 class TorchIndex(Extension):
-    """Adds the functions `asks_for`, `automation`, `choices_for`, `conflicts`, `default_for`,
-    `diagnosis`, `gone`, `recorded`, `refusal_for`, `remember_files`, `torch_parts` and
-    `torch_plan`, the mapping `comments`, and the filters `toml`, `markdown`, `paragraphs` and
-    `python_literal`."""
+    """Adds the functions `adopts`, `answers_before`, `asks_for`, `automation`, `check_first`,
+    `choices_for`, `default_for`, `diagnosis`, `first_asked`, `prompts_for`, `recorded`,
+    `refusal_for`, `torch_parts`, `torch_plan` and `was_there`, the mapping `comments`, and the
+    filters `folder`, `markdown`, `paragraphs`, `python_literal`, `shell`, `toml`, `workflow` and
+    `yaml`."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -124,24 +130,31 @@ class TorchIndex(Extension):
         environment.optimized = False
         environment.from_string = _thrifty(environment)  # type: ignore[method-assign]
         environment.globals.update(
+            adopts=self.adopts,
+            answers_before=self.answers_before,
             asks_for=self.asks_for,
             automation=self.automation,
-            conflicts=self.conflicts,
+            check_first=self.check_first,
             choices_for=self.choices_for,
             default_for=self.default_for,
             diagnosis=self.diagnosis,
-            gone=self.gone,
+            first_asked=self.first_asked,
+            prompts_for=self.prompts_for,
             recorded=names.recorded,
-            remember_files=self.remember_files,
             refusal_for=self.refusal_for,
             comments=parts.COMMENTS,
             torch_parts=self.torch_parts,
             torch_plan=self.torch_plan,
+            was_there=self.was_there,
         )
         environment.filters.update(
             toml=names.toml_string,
             markdown=names.markdown_text,
             paragraphs=names.paragraphs,
+            folder=names.shell_folder,
+            shell=shlex.quote,
+            workflow=names.workflow_string,
+            yaml=names.yaml_string,
             python_literal=diagnosis.python_literal,
         )
 
@@ -150,8 +163,8 @@ class TorchIndex(Extension):
         return set()
 
     @cached_property
-    def before(self) -> frozenset[str]:
-        return frozenset()
+    def seen(self) -> dict[Path, Any]:
+        return {}
 
     @cached_property
     def found(self) -> dict[Path, Any]:
@@ -182,16 +195,26 @@ class TorchIndex(Extension):
         """Whether a question matters.
 
         Raises UserMessageError if the answer was given in advance and cannot work, and at the first
-        question if the destination cannot be written: the person sees the reason alone, before
-        anything is written, where a validator would end in a traceback.
+        question for what `check_first` refuses: the person sees the reason alone, before anything
+        is written, where a validator would end in a traceback. Likewise, if a project is there
+        whose `pyproject.toml` cannot be edited: what is seen of it is told at the first question,
+        and at the last one, when the plan is known, the edit is tried.
         """
         known = contract.read(context)
         asked = contract.asked(key, known)
         folder, conf = self._place(context)
         if key == contract.KEYS[0]:
-            if reason := destination.refusal(folder):
+            self.check_first(context)
+            if reason := there.refusal(self._there(context)):
                 raise UserMessageError(f"{reason}.")
-            stopped.undo_when_stopped()
+            self.adopted(context)
+        if key == contract.KEYS[-1]:
+            self._try_edit(context)
+        stopped.undo_when_stopped(folder, conf)
+        if key in self.adopted(context).answers:
+            # What a project says of itself goes before the settings of whoever adopts it, which
+            # Copier would take for the default.
+            conf["settings"].defaults.pop(key, None)
         given = {**conf["user_defaults"], **conf["data"]}
         if key not in context:
             # A default from a person's settings, which no earlier answer overrides.
@@ -207,6 +230,29 @@ class TorchIndex(Extension):
         return asked
 
     @pass_context
+    def check_first(self, context: Context) -> str:
+        """Refuse a place, or a name with an answer, that cannot work; nothing to read.
+
+        Copier asks it before it looks at the destination, unless it is quiet. Raises
+        UserMessageError.
+        """
+        conf = context["_copier_conf"]
+        taken = {*context.environment.globals, *_TAKEN}
+        folder = Path(str(conf["dst_path"])).absolute()
+        source = str(context["_copier_answers"].get("_src_path", ""))
+        reason = contract.given_refusal({**conf["user_defaults"], **conf["data"]}, taken)
+        if not reason and not names.is_one_line(source):
+            why = "has a line break or a control character. Nearest: a plain name"
+            reason = f"the template's address {source!a} {why}"
+        reason = reason or destination.refusal(
+            folder, str(conf["answers_file"]), _FOLDER.parent / "template"
+        )
+        if reason:
+            raise UserMessageError(f"{reason}.")
+        stopped.undo_when_stopped(self._place(context)[0], conf)
+        return ""
+
+    @pass_context
     def choices_for(self, context: Context, key: str) -> str:
         """What a question offers, as JSON, which is YAML too; nothing if it is not asked.
 
@@ -215,7 +261,16 @@ class TorchIndex(Extension):
         known = contract.read(context)
         if not contract.asked(key, known):
             return "[]"
-        return json.dumps(choices.choices(key, self.offered, known))
+        adopted = self.adopted(context).answers
+        if key == "backends" and key not in known and key in adopted:
+            known = {**known, key: adopted[key]}
+        offered = choices.choices(key, self.offered, known)
+        if key == "default_backend" and key in context:
+            # The answer may name its item in other words: what was given is what is offered.
+            given = str(context[key])
+            meant = contract.settled({**known, key: given})[key]
+            offered = {text: given if x == meant else x for text, x in offered.items()}
+        return json.dumps(offered)
 
     @pass_context
     def default_for(self, context: Context, key: str) -> Any:
@@ -241,7 +296,7 @@ class TorchIndex(Extension):
             if key in adopted and value != adopted[key]:
                 self._say_of_adopted(key, {**known, key: adopted[key]}, value)
             self._hold_to_policy(key, {**known, key: value})
-            if key == "authenticate" and value == "auto" and _is_rendered(*self._place(context)):
+            if key == "authenticate" and value == "auto" and self._there(context).answers:
                 self._say("authenticate: so far CI had a login for the mirror. Taken: auto, none.")
         if reason:
             self._say_taken(key, reason, value)
@@ -253,20 +308,88 @@ class TorchIndex(Extension):
         It is read once, at the first question, before Copier writes over it. An update, which
         merges, adopts nothing: the file of answers is there.
         """
-        folder, conf = self._place(context)
+        folder, _ = self._place(context)
         if folder not in self.found:
-            rendered = _is_rendered(folder, conf)
+            rendered = self._there(context).answers is not None
             try:
-                found = adoption.Adopted() if rendered else adoption.adopt(folder)
+                found = (
+                    adoption.Adopted()
+                    if rendered
+                    else adoption.adopt(folder, self.offered, self._given(context))
+                )
             except adoption.CannotAdopt as error:
                 raise UserMessageError(f"{error}.") from None
             self.found[folder] = found
         return self.found[folder]
 
+    def _given(self, context: Context) -> dict[str, Any]:
+        """The answers that were given in advance, those of another shape left out."""
+        _, conf = self._place(context)
+        return dict(contract.read({**conf["user_defaults"], **conf["data"]}))
+
+    @pass_context
+    def prompts_for(self, context: Context, key: str) -> bool:
+        """Whether a person is asked: of a project that is adopted, only what it does not say."""
+        adopted = self.adopted(context)
+        return key in adopted.open or not adopted.answers
+
     def _place(self, context: Context) -> tuple[Path, Any]:
         """The destination, and what Copier was told."""
         conf = context["_copier_conf"]
         return Path(str(conf["dst_path"])).resolve(), conf
+
+    def _there(self, context: Context) -> Any:
+        """What stood at the destination when it was first looked at, before anything is written."""
+        folder, conf = self._place(context)
+        if folder not in self.seen:
+            try:
+                self.seen[folder] = there.look(folder, str(conf["answers_file"]))
+            except UnicodeDecodeError as error:
+                reason = f"pyproject.toml cannot be read: {error}. Nearest: save it as UTF-8"
+                raise UserMessageError(f"{reason}.") from None
+        return self.seen[folder]
+
+    def _try_edit(self, context: Context) -> None:
+        """Raises UserMessageError if PyTorch's parts cannot be put where they belong."""
+        found = self._there(context)
+        if found.text is None:
+            return
+        editor = _module("project.editor")
+        known = {**contract.read(context), contract.KEYS[-1]: ""}
+        plan = planner.make_plan(self.tables, contract.Answers.complete(known))
+        try:
+            editor.edit(found.text, found.answers, plan)
+        except editor.CannotEdit as error:
+            raise UserMessageError(f"{error}. Nearest: repair it first.") from None
+
+    @pass_context
+    def was_there(self, context: Context) -> bool:
+        """Whether a project, from this template or not, was there before the render."""
+        return self._there(context).text is not None
+
+    @pass_context
+    def adopts(self, context: Context) -> bool:
+        """Whether its owner, and not this template, made it."""
+        return bool(self._there(context).adopts)
+
+    @pass_context
+    def answers_before(self, context: Context) -> str:
+        """The answers that were recorded before the render, as JSON; empty for none."""
+        return str(self._there(context).as_json)
+
+    @pass_context
+    def first_asked(self, context: Context, key: str) -> bool:
+        """Whether an answer asks for files of the owner's, and none before it did.
+
+        A project that is adopted gets them only by an answer in so many words.
+        """
+        found, (_, conf) = self._there(context), self._place(context)
+        nothing = contract.WITHOUT_FILES[key]
+        if context[key] in nothing:
+            return False
+        if found.adopts:
+            return key in conf["data"]
+        return found.answers.get(key, nothing[0]) in nothing
 
     def _hold_to_policy(self, key: str, known: Any) -> None:
         """Raises UserMessageError if nothing that the policy allows fits the earlier answers."""
@@ -286,13 +409,12 @@ class TorchIndex(Extension):
         )
 
     def _say_of_adopted(self, key: str, known: Any, value: Any) -> None:
-        """Raises UserMessageError for a license: to state another than its own is no default."""
+        """Raises UserMessageError for a license: to record another than its own is no default."""
         reason = refusals.why_not(key, self.offered, known)
         if reason and key == "license":
-            raise UserMessageError(
-                f"license: {reason}, which is none of the project's own. Or: proprietary, and your "
-                "line again afterwards."
-            )
+            if known[key] == "other":
+                return
+            raise UserMessageError(f"license: {reason}, which the project does not state.")
         if reason:
             self._say_taken(key, reason, value)
 
@@ -331,22 +453,6 @@ class TorchIndex(Extension):
     def torch_parts(self, context: Context) -> Any:
         """What the plan says in pyproject.toml."""
         return parts.parts_of(self.torch_plan(context))
-
-    @pass_context
-    def conflicts(self, context: Context) -> dict[str, int]:
-        """The files that an update could not merge, with the number of conflicts in each."""
-        return dict(conflicts.conflicts(self._place(context)[0]))
-
-    @pass_context
-    def remember_files(self, context: Context) -> str:
-        """Note what a project has before an update; nothing to read."""
-        self.before = conflicts.files(self._place(context)[0])
-        return ""
-
-    @pass_context
-    def gone(self, context: Context) -> list[str]:
-        """The files that an update removed, since the answers have no use for them."""
-        return sorted(self.before - conflicts.files(self._place(context)[0]))
 
     @pass_context
     def automation(self, context: Context) -> Any:

@@ -16,8 +16,11 @@ import jinja2
 import pytest
 from jinja2.bccache import Bucket, BytecodeCache
 
+from tests import world
 from tests.project import Project
 from tests.pytorch_index import PyTorchIndex
+
+world.enter()
 
 ROOT = Path(__file__).resolve().parent.parent
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -33,7 +36,8 @@ def copy_template(folder: Path) -> Path:
     A fork that fills its own must not fail the tests of what it leaves as it is.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(ROOT / "copier.yml", folder)
+    for name in ("copier.yml", ".gitattributes"):
+        shutil.copy(ROOT / name, folder)
     (folder / "policy.yml").write_text("# Everything is allowed.\n", encoding="utf-8")
     for name in ("template", "extensions"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -65,12 +69,6 @@ def templates_are_compiled_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jinja2.Environment, "__init__", begin)
         yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def no_accelerator() -> None:
-    """Defaults must not depend on the machine that runs the tests."""
-    os.environ["TORCH_TEMPLATE_MACHINE"] = "none"
 
 
 @pytest.fixture(scope="session")

@@ -126,6 +126,72 @@ def own_ignores(project: Project) -> None:
     _write(project, ".gitignore", project.text(".gitignore") + "/data/\n")
 
 
+def own_extra(project: Project) -> None:
+    if project.answers["strategy"] == "pip":
+        head = "[project.optional-dependencies]\n"
+        _replace(project, "pyproject.toml", head, f'{head}viz = ["plotly>=6"]\n')
+    else:
+        _add(project, "--optional", "viz", "plotly>=6")
+
+
+def own_group(project: Project) -> None:
+    if project.answers["strategy"] == "pip":
+        text = project.text("pyproject.toml")
+        _write(project, "pyproject.toml", f'{text}\n[dependency-groups]\ndocs = ["sphinx>=8"]\n')
+    else:
+        _add(project, "--group", "docs", "sphinx>=8")
+
+
+def own_conflicts(project: Project) -> None:
+    """Two extras that exclude each other, as in the documentation of uv."""
+    if project.answers["strategy"] == "pip":
+        return
+    _add(project, "--optional", "old", "tqdm>=4,<4.67")
+    _add(project, "--optional", "new", "tqdm>=4.67")
+    text, entry = project.text("pyproject.toml"), '[{ extra = "old" }, { extra = "new" }],'
+    if "\nconflicts = [\n" in text:
+        _replace(project, "pyproject.toml", "\nconflicts = [\n", f"\nconflicts = [\n    {entry}\n")
+    else:
+        _replace(
+            project, "pyproject.toml", "[tool.uv]\n", f"[tool.uv]\nconflicts = [\n    {entry}\n]\n"
+        )
+
+
+def own_source(project: Project) -> None:
+    if project.answers["strategy"] == "pip":
+        return
+    source = 'corp-lib = { git = "https://git.example.org/lib", tag = "v1" }\n'
+    text, head = project.text("pyproject.toml"), "[tool.uv.sources]\n"
+    if head in text:
+        _replace(project, "pyproject.toml", head, f"{head}# Not on PyPI yet.\n{source}")
+    else:
+        _write(project, "pyproject.toml", f"{text}\n{head}{source}")
+
+
+def own_comments(project: Project) -> None:
+    text = project.text("pyproject.toml")
+    lines = [
+        f"{line}# Why {number}.\n" if line.endswith((",\n", "]\n")) else line
+        for number, line in enumerate(text.splitlines(keepends=True))
+    ]
+    _write(project, "pyproject.toml", "# Ours.\n" + "".join(lines))
+
+
+def own_formatting(project: Project) -> None:
+    """Lists on one line, and spaces as somebody likes them."""
+    text = project.text("pyproject.toml")
+    start, end = _list(project, dev=False)
+    items = re.findall(r'"[^"]*"', text[start:end])
+    text = f"{text[:start]}\ndependencies   = [ {', '.join(items)} {text[end + 1 :]}"
+    _write(project, "pyproject.toml", text.replace('name = "', 'name    = "', 1))
+
+
+def own_description(project: Project) -> None:
+    text = project.text("pyproject.toml")
+    text = re.sub(r"(?m)^version = .*", 'version = "7.1.0"\nkeywords = ["spirals"]', text, count=1)
+    _write(project, "pyproject.toml", text)
+
+
 EDITS: tuple[Edit, ...] = (
     five_packages,
     dev_packages,
@@ -139,4 +205,11 @@ EDITS: tuple[Edit, ...] = (
     own_index,
     own_table,
     own_ignores,
+    own_extra,
+    own_group,
+    own_conflicts,
+    own_source,
+    own_description,
+    own_comments,
+    own_formatting,
 )

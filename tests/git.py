@@ -30,3 +30,13 @@ def tagged_template(folder: Path) -> Path:
     committed(copy_template(folder))
     git(folder, "tag", "v1.0.0")
     return folder
+
+
+def settings(file: Path, **values: str) -> dict[str, str]:
+    """Write a person's git settings, `core_autocrlf="true"`; the variable that makes git read them.
+
+    GIT_CONFIG_GLOBAL is for git and for all that runs it.
+    """
+    for name, value in values.items():
+        git(file.parent, "config", "--file", str(file), name.replace("_", ".", 1), value)
+    return {"GIT_CONFIG_GLOBAL": str(file)}

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 import yaml
-from copier import run_copy
+from copier import run_copy, run_update
 from copier.errors import UserMessageError
 
+from extensions.questions.contract import KEYS, given_refusal
 from tests.conftest import Render
-from tests.project import Project
+from tests.git import committed, git, tagged_template
+from tests.project import Project, copied
 
 Answers = dict[str, Any]
 
@@ -243,3 +245,80 @@ def test_an_answer_to_a_question_that_is_not_asked_changes_nothing(
     other = Project(tmp_path / "other")
     assert other.text("pyproject.toml") == plain.text("pyproject.toml")
     assert not set(given) & set(other.answers)
+
+
+# Names that are none of a question: Jinja's, Copier's, this template's own, and misspelt ones.
+OTHERS = {
+    *("self", "context", "caller", "loop", "environment", "None", "now", "make_secret", "UNSET"),
+    *(
+        "range",
+        "dict",
+        "lipsum",
+        "cycler",
+        "joiner",
+        "namespace",
+        "pathjoin",
+        "true",
+        "of_question",
+    ),
+    *("torch_plan", "asks_for", "default_for", "refusal_for", "choices_for", "check_first"),
+    *("automation", "recorded", "kept", "_external_data", "", "a b", "\x1b[31m"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(OTHERS))
+def test_a_name_that_is_none_of_a_question_is_refused(template: Path, tmp_path: Path, name: str):
+    with pytest.raises(UserMessageError, match="there is no such question. Nearest: ") as refused:
+        copied(template, tmp_path / "project", {name: "x"})
+    assert "\n" not in refused.value.message and refused.value.message.isprintable()
+    assert not (tmp_path / "project").exists()
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_misspelt_question_has_the_right_one_nearest(key: str) -> None:
+    for name in (key.replace("_", "-"), f"{key}x", key.upper()):
+        if name != key:
+            said = f"{name}: there is no such question. Nearest: {key}"
+            assert given_refusal({name}, ()) == said
+
+
+# Copier that is quiet fails at its own names before it asks the template anything.
+@pytest.mark.parametrize(
+    ("name", "quiet"),
+    [
+        *(("self", ["--quiet"]), ("stratgy", ["--quiet"]), ("self", []), ("stratgy", [])),
+        *(("_copier_conf", []), ("_copier_answers", []), ("_folder_name", [])),
+    ],
+)
+def test_the_command_line_refuses_a_name_that_is_none_of_a_question(
+    template: Path, tmp_path: Path, name: str, quiet: list[str]
+) -> None:
+    command = [sys.executable, "-m", "copier", "copy", "--trust", "--defaults", *quiet]
+    done = subprocess.run(
+        [*command, "--data", f"{name}=x", template, "project"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, len(done.stderr.strip().splitlines())) == (1, 1), done.stderr
+    assert f"{name}: there is no such question. Nearest: " in done.stderr
+    assert not (tmp_path / "project").exists()
+
+
+def test_what_an_update_hands_over_is_no_given_name(tmp_path: Path) -> None:
+    """Answers of earlier versions, and what people wrote into the file of answers."""
+    template = tagged_template(tmp_path / "template")
+    project = copied(template, tmp_path / "project", {})
+    file = project.path / ".copier-answers.yml"
+    file.write_text(file.read_text("utf-8") + "an_earlier_question: x\n", "utf-8")
+    committed(project.path)
+    run_update(project.path, defaults=True, overwrite=True, unsafe=True, quiet=True)
+    assert "an_earlier_question" not in file.read_text("utf-8")
+    committed(project.path)
+    with pytest.raises(UserMessageError, match="stratgy: .* Nearest: strategy"):
+        run_update(
+            project.path, {"stratgy": "index"}, defaults=True, overwrite=True, unsafe=True,
+            quiet=True,
+        )  # fmt: skip
+    assert git(project.path, "status", "--porcelain") == ""

@@ -186,7 +186,7 @@ def test_an_accelerator_in_a_cpu_build(locked: Project, name: str) -> None:
         url = locked.environment["UV_DEFAULT_INDEX"]
         entry = (
             f'\n[[package]]\nname = "{name}"\nversion = "1"\nsource = {{ registry = "{url}" }}\n'
-            f'wheels = [{{ url = "{name}-1-py3-none-any.whl", hash = "sha256:0" }}]\n'
+            f'wheels = [{{ url = "{url}/{name}-1-py3-none-any.whl", hash = "sha256:0" }}]\n'
         )
         (locked.path / "uv.lock").write_text(text + entry, "utf-8")
     change(locked, head, rf'\g<1>    {{ name = "{name}" }},\n')
@@ -279,7 +279,9 @@ def test_a_tool_without_a_wheel(locked: Project) -> None:
     change(locked, wheels, r"\1wheels = []")
     code, lines = check(locked)
     assert code == 1 and all("ruff" in line and "has no wheel" in line for line in lines)
-    change(locked, r'(^name = "ruff"\n.*?)wheels = \[\]', r'\1sdist = { url = "x", hash = "y" }')
+    sdist = f"{locked.environment['UV_DEFAULT_INDEX']}/ruff.tar.gz"
+    built = rf'\1sdist = {{ url = "{sdist}", hash = "y" }}'
+    change(locked, r'(^name = "ruff"\n.*?)wheels = \[\]', built)
     assert check(locked) == PASSES
 
 
@@ -359,7 +361,7 @@ def test_accelerators_that_the_owner_asks_for_are_fine(locked: Project) -> None:
         text += (
             f'\n[[package]]\nname = "{name}"\nversion = "1"\nsource = {{ registry = "{url}" }}\n'
             f"dependencies = [{requires}]\n"
-            f'wheels = [{{ url = "{name}-1-py3-none-any.whl", hash = "sha256:0" }}]\n'
+            f'wheels = [{{ url = "{url}/{name}-1-py3-none-any.whl", hash = "sha256:0" }}]\n'
         )
     (locked.path / "uv.lock").write_text(text, "utf-8")
     names = '    { name = "mkl" },\n    { name = "nvidia-ml-py" },\n'

@@ -7,24 +7,31 @@ import re
 import tomllib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from extensions.questions.names import (
     LONGEST_NAME,
+    PYPI_URL,
+    PYTORCH_URL,
     ascii_words,
+    base_url,
     distribution_name,
     email_refusal,
     human_name,
     import_name,
     index_url_refusal,
     markdown_text,
+    normal_url,
     package_name_refusal,
     project_name_refusal,
+    pypi_url_refusal,
+    recorded,
     text_refusal,
     toml_string,
 )
 from tests.cells import TABLES
+from tests.project import Project
 
 BACKENDS = frozenset(TABLES.backends() | set(TABLES.not_offered))
 # What JSON, TOML and Jinja can hold: any character but a lone surrogate.
@@ -350,6 +357,12 @@ def test_an_address_is_held_to_the_rules_for_texts(email):
         "http://LOCALHOST/whl",
         "http://[::1]:8000/whl",
         "HTTPS://mirror.example.org/whl",
+        "https://mypytorch.org/whl",
+        "https://download.pytorch.org:443/x/../whl",
+        "https://mirror.example.org/a/../pytorch-{backend}/simple",
+        "https://xn--mller-kva.example.org/whl",
+        "https://mirror_1.example.org./whl",
+        "https://pkgs.example.org/feed@view",
     ],
 )
 def test_a_url_is_accepted(url):
@@ -405,6 +418,23 @@ UNFIT = " \t\r\n\x00\x7f\"'`\\{}|<>^$;&()*!"
         ("https://mirror.example.org:port/whl", "no URL", EXAMPLE),
         ("https://[::1/whl", "no URL", EXAMPLE),
         ("https://[nonsense]/whl", "no URL", EXAMPLE),
+        # As browsers and uv read addresses: what ends in a number is IPv4, and may be no such.
+        *(
+            (f"https://{host}/whl", "no URL", EXAMPLE)
+            for host in (
+                *("256.1.1.1", "foo.1", "foo.0x", "1.2.3", "0x7f.1", "1.2.3.4.", "01.2.3.4"),
+                *("4294967296", "xn--a", "xn--", "xn--zz.org", "a..b", ".a", "."),
+            )
+        ),
+        (f"{MIRROR}/a:b/@", "no URL", EXAMPLE),
+        ("https://pypi.org/simple", "PyPI", PYTORCH_URL),
+        ("https://PyPI.org./simple/", "PyPI", PYTORCH_URL),
+        ("https://test.pypi.org/simple", "PyPI", PYTORCH_URL),
+        ("https://files.pythonhosted.org/packages", "PyPI", PYTORCH_URL),
+        ("https://download.pytorch.org/whl/nightly", "own host", PYTORCH_URL),
+        ("https://download.pytorch.org/whl/{backend}", "own host", PYTORCH_URL),
+        (f"{MIRROR}/{{backend}}/../x", "undone", EXAMPLE),
+        (f"{MIRROR}/./cpu/x/%2E%2e", "without a backend", MIRROR),
         ("https://mirror example.org/whl", PLAIN, EXAMPLE),
         (f" {MIRROR}", PLAIN, EXAMPLE),
         *((f"{MIRROR}{character}", PLAIN, EXAMPLE) for character in UNFIT),
@@ -466,6 +496,95 @@ def test_what_is_suggested_for_a_url_is_accepted(url):
     if reason and "//" not in url.split("://", 1)[-1]:
         assert url_refusal(nearest(reason)) is None
         assert not nearest(reason).endswith("/")
+
+
+@pytest.mark.parametrize(
+    ("url", "nearest_url"),
+    [
+        ("https://256.1.1.1/x", "https://mirror.example.org/pypi/simple"),
+        ("https://mirror.example.org/{backend}", "https://mirror.example.org/pypi/simple"),
+        ("https://test.pypi.org/simple", PYPI_URL),
+        ("https://pypi.org./simple", PYPI_URL),
+        ("https://download.pytorch.org/whl", PYPI_URL),
+    ],
+)
+def test_what_cannot_stand_for_pypi(url, nearest_url):
+    assert nearest(pypi_url_refusal(url)) == nearest_url
+    assert pypi_url_refusal(nearest_url) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "normal"),
+    [
+        ("HTTP://LOCALHOST:8765/whl", "http://localhost:8765/whl"),
+        ("https://Mirror.Example.org:443/WHL/", "https://mirror.example.org/WHL/"),
+        ("https://h:/./a/x/../%2E/b//c/.", "https://h/a/b//c/"),
+        ("https://h/{backend}/./simple", "https://h/{backend}/simple"),
+        ("https://h", "https://h/"),
+        # No addresses of an index, and left as they are
+        *((u, u) for u in ("https://Me@H/x", "HTTPS://h/a?b", "FTP://h/x", "https://1.2.3/", "")),
+    ],
+)
+def test_an_address_is_recorded_as_uv_writes_it(url, normal):
+    assert normal_url(url) == normal
+    answers = {"index_url": url, "pypi_url": url, "_src_path": "gh:a/b"}
+    assert recorded(answers) | {"_src_path": ""} == {
+        "index_url": normal,
+        "pypi_url": normal,
+        "_src_path": "",
+    }
+
+
+# Addresses that may be fit, and near them some that are not.
+HOSTS = st.one_of(
+    st.sampled_from(["mirror.example.org", "MIRROR.Example.ORG.", "127.0.0.1", "[::1]", "h_1"]),
+    st.text("aZ09x-_.", min_size=1, max_size=9),
+    st.builds("xn--{}.org".format, st.text("aeb0149-", max_size=8)),
+    st.text(st.characters(categories=["Ll", "Lo", "Nd"]), min_size=1, max_size=4).map(
+        lambda text: "xn--" + text.encode("punycode").decode("ascii")
+    ),
+    st.ip_addresses().map(lambda ip: f"[{ip}]" if ip.version == 6 else str(ip)),
+    st.ip_addresses(v=6).map(lambda ip: f"[{ip.exploded.upper()}]"),
+)
+PORTS = st.sampled_from(["", ":", ":443", ":0443", ":80", ":0", ":8443", ":65535", ":65536"])
+SEGMENTS = st.one_of(
+    st.sampled_from(["", ".", "..", "%2e", "%2E.", "...", "whl", "A%7eb", "%2f"]),
+    st.text("aZ09._~:@]+,=-", max_size=5),
+)
+ADDRESSES = st.builds(
+    "{}://{}{}/{}".format,
+    st.sampled_from(["https", "https", "HTTPS", "http"]),
+    HOSTS,
+    PORTS,
+    st.lists(SEGMENTS, max_size=5).map("/".join),
+)
+
+
+@settings(
+    deadline=None,
+    max_examples=6,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.lists(ADDRESSES, min_size=60, max_size=60))
+def test_uv_reads_what_is_accepted_as_it_is_recorded(tmp_path, urls):
+    """The addresses that uv would ask, of many indexes at once; without a network it says which."""
+    accepted = [url for url in dict.fromkeys(urls) if not url_refusal(url)]
+    names = [f"package{number}" for number in range(len(accepted))]
+    lines = ['[project]\nname = "p"\nversion = "1"\nrequires-python = ">=3.11"']
+    lines += [f"dependencies = {json.dumps(names)}", "[tool.uv.sources]"]
+    lines += [f'{name} = {{ index = "{name}" }}' for name in names]
+    for name, url in zip(names, accepted, strict=True):
+        # Some schemes and hosts in capitals uv would not even ask: it is given what is recorded.
+        url = recorded({"index_url": url})["index_url"]
+        lines += [f'[[tool.uv.index]]\nname = "{name}"\nurl = "{url}"\nexplicit = true']
+    (tmp_path / "pyproject.toml").write_text("\n".join(lines), "utf-8")
+    project = Project(tmp_path, {"UV_NO_CONFIG": "false", "UV_NO_CACHE": "1"})
+    done = project.uv("lock", "--offline", "--verbose", check=False)
+    assert "Failed to parse" not in done.stderr, done.stderr
+    asked = re.findall(r"request for: (\S+)/(package\d+)/", done.stderr)
+    found = {name: url.rstrip("/") for url, name in asked}
+    assert found == {name: base_url(url) for name, url in zip(names, accepted, strict=True)}
 
 
 # Escapes

@@ -306,6 +306,20 @@ def test_choices_follow_the_release_line(line):
     assert "cpu" in offered and not any(b.startswith("rocm") for b in offered)
 
 
+@pytest.mark.parametrize("key", ["backend", "linux_backend", "windows_backend", "backends"])
+@pytest.mark.parametrize("platforms", [list(PLATFORMS), [MACOS], ["linux-x86_64"], [WINDOWS]])
+def test_what_is_not_refused_is_offered(key, platforms):
+    """An answer given in advance that no question offers would end in a traceback."""
+    backends = {backend for line in TABLES.lines.values() for backend in line.indexes}
+    for line, backend in product(LINES, backends):
+        known = {"torch_version": line, "strategy": "markers", "platforms": platforms}
+        value = [backend, "cpu" if backend != "cpu" else TABLES.lines[line].backends()[-1]]
+        known[key] = value if key in LISTS else backend
+        if why_not(key, TABLES, known) is None:
+            given = known[key] if key in LISTS else [backend]
+            assert set(given) <= set(values(key, **known)), known
+
+
 def test_choices_without_a_release_line_are_those_of_the_default():
     for known in ({}, {"torch_version": "9.9"}):
         assert values("backend", **known) == TABLES.lines["2.14"].backends()

@@ -71,6 +71,12 @@ RETIRED: list[tuple[dict[str, Any], Any, dict[str, Any], str]] = [
         "default_backend: 'cu126' is not among the backends (cpu, cu130)",
     ),
     (
+        {"strategy": "extras", "backends": ["cpu", "gpu=cu126"]},
+        without_backend("cu126"),
+        {"backends": ["cpu", "gpu=cu130"]},
+        "backends: there is no backend 'cu126'",
+    ),
+    (
         {"torch_version": "2.12", "strategy": "pypi"},
         without_line("2.12"),
         {"torch_version": "2.13"},
@@ -119,7 +125,9 @@ def test_a_license_that_a_policy_forbids_from_now_on_is_replaced(
     project, said = updated(template, project)
     assert project.answers["license"] == "proprietary"
     assert "license: MIT is outside the organization's policy: the code is ours" in said
-    assert not (project.path / "LICENSE").exists()
+    # The file, and the line in pyproject.toml, are their owner's to change.
+    assert (project.path / "LICENSE").exists()
+    assert "- license: the license in pyproject.toml, and a LICENSE that was there, are" in said
 
 
 def test_an_answer_moves_with_the_name_of_its_question(template: Path, tmp_path: Path) -> None:

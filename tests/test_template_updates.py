@@ -21,17 +21,55 @@ from tests.git import committed, git, tagged_template
 from tests.project import UV, Project, copied
 from tests.pytorch_index import PyTorchIndex
 
-GH = """#!/usr/bin/env bash
-# GitHub's command line: writes down how it was called, and answers from a file.
-printf '%s\\n' "$*" >> "$GH_LOG"
-case "$1 $2" in
-  "pr list") cat "$GH_OPEN" ;;
-  "pr create") while [ $# -gt 0 ]; do
-      if [ "$1" = --body-file ]; then cp "$2" "$GH_BODY"; fi
-      shift
-    done ;;
-esac
+GH = """#!/usr/bin/env python3
+# GitHub's command line: writes down how it was called, and lists the pull requests of a file as
+# the real one does: by the name of the branch alone, open ones, and thirty if no limit is given.
+import argparse, json, os, shutil, subprocess, sys
+
+with open(os.environ["GH_LOG"], "a") as log:
+    print(*sys.argv[1:], file=log)
+known = argparse.ArgumentParser(allow_abbrev=False)
+for option in ("head", "json", "jq", "body-file", "title", "label"):
+    known.add_argument("--" + option, default="")
+known.add_argument("--state", default="open")
+known.add_argument("--limit", type=int, default=30)
+if sys.argv[1:3] == ["pr", "list"]:
+    options = known.parse_args(sys.argv[3:])
+    if "GH_FAILS" in os.environ:
+        sys.exit("error connecting to api.github.com")
+    with open(os.environ["GH_OPEN"]) as file:
+        found = [
+            pull
+            for pull in json.load(file)
+            if pull["headRefName"] == options.head and pull["state"] == options.state.upper()
+        ][: options.limit]
+    fields = options.json.split(",")
+    found = json.dumps([{field: pull[field] for field in fields} for pull in found])
+    if options.jq:
+        subprocess.run(["jq", "--raw-output", options.jq], input=found, text=True, check=True)
+    else:
+        print(found)
+if sys.argv[1:3] == ["pr", "create"]:
+    shutil.copy(known.parse_args(sys.argv[3:]).body_file, os.environ["GH_BODY"])
 """
+
+
+def pull(number: int = 7, **fields: Any) -> dict[str, Any]:
+    """A pull request as GitHub tells of it: an open one, from the branch of the updates."""
+    return {
+        "number": number,
+        "url": f"https://github.com/org/project/pull/{number}",
+        "state": "OPEN",
+        "headRefName": "template-update",
+        "isCrossRepository": False,
+        "headRepositoryOwner": {"login": "org"},
+        "author": {"login": "github-actions"},
+        "labels": [],
+        **fields,
+    }
+
+
+FORK = {"isCrossRepository": True, "headRepositoryOwner": {"login": "eve"}}
 
 
 @pytest.fixture
@@ -55,7 +93,7 @@ class Repository:
         self.folder, self.remote = folder, folder / "remote.git"
         self.project = copied(template, folder / "project", answers)
         self.environment: dict[str, str] = {}
-        self.open = "[]"
+        self.pulls: list[dict[str, Any]] = []
 
     def push(self) -> None:
         path = committed(self.project.path, "Mine")
@@ -69,7 +107,7 @@ class Repository:
         tools.mkdir(exist_ok=True)
         (tools / "gh").write_text(GH, "utf-8")
         (tools / "gh").chmod(0o755)
-        (self.folder / "open").write_text(self.open, "utf-8")
+        (self.folder / "open").write_text(json.dumps(self.pulls), "utf-8")
         workflow = yaml.safe_load((checkout / ".github/workflows/template.yml").read_text("utf-8"))
         (script,) = [s["run"] for s in workflow["jobs"]["update"]["steps"] if "run" in s]
         done = subprocess.run(
@@ -151,19 +189,83 @@ def test_an_update_that_fails_fails_the_job(template: Path, tmp_path: Path) -> N
     shutil.rmtree(template)
     with pytest.raises(AssertionError, match="only supported in git-tracked"):
         repository.run()
-    assert [call for call in repository.calls if call.startswith("pr")] == [
-        "pr list --head template-update --json number"
-    ]
+    assert [call[:7] for call in repository.calls if call.startswith("pr")] == ["pr list"]
 
 
-def test_one_pull_request_at_a_time(template: Path, tmp_path: Path) -> None:
-    """What people did to the open one is not overwritten."""
+@pytest.mark.parametrize(
+    "others",
+    [
+        [],
+        [pull(8, author={"login": "ada"})],
+        [pull(8, **FORK)],
+        # The newest come first.
+        [pull(number, **FORK) for number in range(150, 8, -1)],
+    ],
+)
+def test_one_pull_request_at_a_time(
+    template: Path, tmp_path: Path, others: list[dict[str, Any]]
+) -> None:
+    """What people did to the open one is not overwritten, whoever opened it."""
     repository = Repository(template, tmp_path)
     repository.push()
     release(template)
-    repository.open = '[{"number":7}]'
-    assert "comes first" in repository.run()
-    assert repository.calls == ["pr list --head template-update --json number"]
+    repository.pulls = [*others, pull(7, author={"login": "ada"})]
+    assert "comes first: https://github.com/org/project/pull/" in repository.run()
+    assert [call[:7] for call in repository.calls] == ["pr list"]
+    assert not git(repository.remote, "branch", "--list", "template-update")
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [pull(8, **FORK)],
+        [pull(number, **FORK) for number in range(150, 8, -1)],
+        # A fork by the same owner is another repository, too.
+        [pull(8, isCrossRepository=True)],
+        [pull(8, state="CLOSED"), pull(9, state="MERGED"), pull(10, state="CLOSED", **FORK)],
+        [pull(8, headRefName="mine", labels=[{"name": "template-conflict"}])],
+        [pull(8, headRefName="template-update-2")],
+    ],
+)
+def test_pull_requests_from_elsewhere_do_not_stop_the_updates(
+    template: Path, tmp_path: Path, others: list[dict[str, Any]]
+) -> None:
+    repository = Repository(template, tmp_path)
+    repository.push()
+    release(template)
+    repository.pulls = others
+    repository.run()
+    assert repository.changes() == [".copier-answers.yml", ".gitignore"]
+    assert [call for call in repository.calls if call.startswith("pr create")]
+
+
+def test_a_branch_without_a_pull_request_is_made_anew(template: Path, tmp_path: Path) -> None:
+    repository = Repository(template, tmp_path)
+    repository.push()
+    release(template)
+    git(repository.remote, "branch", "template-update", "main")
+    repository.pulls = [pull(state="CLOSED")]
+    repository.run()
+    assert repository.changes() == [".copier-answers.yml", ".gitignore"]
+    # Again, from a branch that has gone another way.
+    git(repository.project.path, "commit", "--quiet", "--allow-empty", "--message", "Other")
+    git(repository.project.path, "push", "--quiet", "--force", str(repository.remote),
+        "main:template-update")  # fmt: skip
+    shutil.rmtree(tmp_path / "checkout")
+    repository.run()
+    assert repository.changes() == [".copier-answers.yml", ".gitignore"]
+
+
+def test_a_failure_to_list_pull_requests_fails_the_job(template: Path, tmp_path: Path) -> None:
+    """It says neither that there is one nor that there is none."""
+    repository = Repository(template, tmp_path)
+    repository.push()
+    release(template)
+    repository.environment["GH_FAILS"] = "1"
+    with pytest.raises(AssertionError, match=r"error connecting to api\.github\.com"):
+        repository.run()
+    assert [call[:7] for call in repository.calls] == ["pr list"]
+    assert not git(repository.remote, "branch", "--list", "template-update")
 
 
 def test_without_a_new_version_there_is_no_pull_request(template: Path, tmp_path: Path) -> None:
@@ -204,7 +306,7 @@ def test_a_lock_is_made_anew(template: Path, tmp_path: Path, index: PyTorchIndex
     # What became of the answer is for the review, and in the job's log.
     (told,) = [line for line in log.splitlines() if line.startswith("torch_version: ")]
     assert told.endswith(" Taken: 2.14.")
-    assert f"What it says of the answers:\n\n- {told}\n" in repository.body
+    assert f"What it says:\n\n- {told}\n" in repository.body
 
 
 def test_renovate_finds_the_template_and_may_run_it(render: Render) -> None:
@@ -213,7 +315,8 @@ def test_renovate_finds_the_template_and_may_run_it(render: Render) -> None:
     assert config["copier"] == {"ignoreScripts": False}
     assert not (project.path / ".github" / "dependabot.yml").exists()
     words = " ".join(project.text("docs/pytorch.md").split())
-    assert "`allowScripts`" in words and "copier-template-extensions beside Copier" in words
+    assert "`allowScripts`" in words
+    assert "copier-template-extensions and tomlkit beside Copier" in words
 
 
 @pytest.mark.parametrize("ci", ["gitlab", "none"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from copier import run_copy, run_update
 from copier.errors import UserMessageError
 
+from extensions.project.conflicts import conflicts, files
 from tests.git import committed, git, tagged_template
 from tests.project import Project, copied
 
@@ -70,65 +72,90 @@ def test_what_is_retired_moves_to_the_nearest_and_says_so(
         assert f"Taken: {value}." in said
 
 
-def test_an_update_says_what_to_do_next(tagged: Path, capsys) -> None:
+def test_an_update_says_what_to_do_next(tagged: Path, capfd) -> None:
     answers = {"strategy": "extras", "backends": ["cpu", "cu130"], "torch_version": "2.13"}
     project = updated(tagged, answers, {"torch_version": "2.14"}, quiet=False)
-    said = capsys.readouterr().err
+    said = capfd.readouterr().err
     assert "project is up to date with its template. Next:\n\n  uv sync --extra cu130\n" in said
     assert "<<<<<<<" not in project.text("pyproject.toml")
 
 
-def test_what_cannot_merge_is_a_conflict_in_its_file_and_counted(tagged: Path, capsys) -> None:
-    answers = {"strategy": "index", "backend": "cu126", "torch_version": "2.13"}
-    mine = '"torch==2.13.0"'
-
-    def pin(project: Project) -> None:
-        file = project.path / "pyproject.toml"
-        text = file.read_text("utf-8").replace('"torch>=2.13.0,<2.14"', mine)
-        file.write_text(text.replace('select = ["E"', 'select = ["N"'), "utf-8")
-
-    project = updated(tagged, answers, {"torch_version": "2.14"}, edit=pin, quiet=False)
-    text = project.text("pyproject.toml")
-    assert text.count("<<<<<<< before updating") == 1
-    assert mine in text and '"torch>=2.14.1,<2.15"' in text and 'select = ["N"' in text
-    said = capsys.readouterr().err
-    assert "1 conflict to resolve,\nas after a merge, in pyproject.toml. Then:" in said
+def test_a_quiet_update_says_nothing(tagged: Path, capfd) -> None:
+    updated(tagged, {"torch_version": "2.13"}, {"torch_version": "2.14", "strategy": "extras"})
+    assert capfd.readouterr() == ("", "")
 
 
-def own_lines(project: Project, name: str) -> None:
+def own_lines(project: Project, name: str = "scripts/smoke_test.py") -> None:
     file = project.path / name
-    file.write_text(file.read_text("utf-8").replace("torch", "my torch"), "utf-8")
+    file.write_text(file.read_text("utf-8").replace("torch", "my_torch"), "utf-8")
 
 
-def test_a_conflict_is_found_in_a_package_of_any_name(tagged: Path, capsys) -> None:
-    answers = {"package_name": "runs", "torch_version": "2.13"}
-    updated(tagged, answers, {}, edit=lambda project: own_lines(project, "src/runs/device.py"))
-    module = tagged / "template" / "src" / "{{ package_name }}" / "device.py"
-    module.write_text(module.read_text("utf-8").replace("torch", "pytorch"), "utf-8")
-    git(committed(tagged, "Next"), "tag", "v1.1.0")
-    project = tagged.parent / "project"
-    committed(project)
-    run_update(project, defaults=True, overwrite=True, unsafe=True)
-    assert "to resolve,\nas after a merge, in src/runs/device.py. Then:" in capsys.readouterr().err
-
-
-def test_rejected_changes_count_too(tagged: Path, capsys) -> None:
+def test_what_cannot_merge_is_a_conflict_in_its_file_and_counted(tagged: Path, capfd) -> None:
     project = updated(
-        tagged, {"torch_version": "2.13"}, {}, edit=lambda project: own_lines(project, "README.md")
+        tagged, {"torch_version": "2.13"}, {"torch_version": "2.14"}, edit=own_lines, quiet=False
     )
+    count = project.text("scripts/smoke_test.py").count("<<<<<<< before updating")
+    said = capfd.readouterr().err
+    assert f"{count} conflict{'s' if count > 1 else ''} to resolve,\nas after a merge, in " in said
+    assert "in scripts/smoke_test.py. Then:\n\n  uv sync\n" in said
+    # What is in conflict is no Python either; that is said once.
+    assert "to repair" not in said and "up to date" not in said
+
+
+def test_rejected_changes_count_too(tagged: Path, capfd) -> None:
+    project = updated(tagged, {"torch_version": "2.13"}, {}, edit=own_lines)
     committed(project.path)
     run_update(
         project.path, {"torch_version": "2.14"}, defaults=True, overwrite=True, unsafe=True,
         conflict="rej",
     )  # fmt: skip
-    assert re.search(r"\d+ conflicts? to resolve,\nas .* README.md.rej", capsys.readouterr().err)
+    said = capfd.readouterr().err
+    assert re.search(r"\d+ conflicts? to resolve,\nas .* scripts/smoke_test.py.rej", said)
 
 
-def test_a_file_that_the_answers_have_no_use_for_is_named(tagged: Path, capsys) -> None:
+@pytest.mark.parametrize(
+    ("name", "broken", "reason"),
+    [
+        ("scripts/smoke_test.py", "def f(:\n", "line 1: invalid syntax"),
+        (".github/workflows/ci.yml", "jobs: {a: 1}\njobs: {}\n", "line 2: jobs stands there twice"),
+        (".pre-commit-config.yaml", "repos: [\n", "line 2: "),
+        (".devcontainer/devcontainer.json", "{", "Expecting property name"),
+    ],
+)
+def test_a_file_that_cannot_be_read_any_more_is_no_success(
+    tagged: Path, capfd, name: str, broken: str, reason: str
+) -> None:
+    updated(tagged, {"containers": ["devcontainer"], "ci": "github"}, {})
+    source = next(p for p in (tagged / "template").rglob("*") if is_source(p, name))
+    source.write_text(broken, "utf-8")
+    git(committed(tagged, "Next"), "tag", "v1.1.0")
+    project = committed(tagged.parent / "project")
+    run_update(project, defaults=True, overwrite=True, unsafe=True)
+    said = capfd.readouterr().err
+    assert "1 file to repair, which could be read before this update:" in said
+    assert f"- {name}: {reason}" in said and "up to date" not in said
+
+
+def is_source(path: Path, name: str) -> bool:
+    """Whether a file of the template renders a name."""
+    return re.sub(r"\{%.*?%\}|\.jinja$", "", path.as_posix()).endswith(f"template/{name}")
+
+
+def test_a_file_that_could_not_be_read_before_is_nobody_s_fault(tagged: Path, capfd) -> None:
+    def comment(project: Project) -> None:
+        file = project.path / ".devcontainer" / "devcontainer.json"
+        file.write_text("// Editors read this, JSON does not.\n" + file.read_text("utf-8"), "utf-8")
+
+    answers = {"containers": ["devcontainer"], "strategy": "index", "backend": "cu126"}
+    updated(tagged, answers, {"backend": "cpu"}, edit=comment, quiet=False)
+    assert "project is up to date with its template." in capfd.readouterr().err
+
+
+def test_a_file_that_the_answers_have_no_use_for_is_named(tagged: Path, capfd) -> None:
     """What its owner wrote in it goes along, and must be looked for in git."""
     answers = {"containers": ["docker"], "strategy": "groups"}
     updated(tagged, answers, {"containers": [], "strategy": "pip", "backend": "cpu"}, quiet=False)
-    said = capsys.readouterr().err
+    said = capfd.readouterr().err
     names = ".dockerignore, .github/workflows/gpu.yml, Dockerfile, scripts/check_lock.py"
     gone = (
         f"Gone, as these answers have no use for them: {names}.\nWhat you wrote there is in git.\n"
@@ -175,3 +202,51 @@ def test_the_answers_file_names_the_template_in_full(tagged: Path, tmp_path: Pat
     monkeypatch.chdir(tagged)
     run_copy(".", tmp_path / "project", {}, defaults=True, unsafe=True, quiet=True)
     assert Project(tmp_path / "project").answers["_src_path"] == str(tagged)
+
+
+MARKED = b"<<<<<<< before updating\nmine\n=======\n"
+
+
+def test_conflicts_are_looked_for_in_files_and_nothing_else(tmp_path: Path) -> None:
+    """Not in what has no end, in what nobody writes to, or outside of the project."""
+    project, outside = tmp_path / "project", tmp_path / "outside"
+    project.mkdir()
+    outside.write_bytes(MARKED)
+    odd = os.fsdecode(b"\xff.txt")
+    for name in ("file", odd, "link target"):
+        (project / name).write_bytes(MARKED)
+    (project / "large").write_bytes(MARKED * 100_000)
+    os.mkfifo(project / "pipe")
+    links = {"zero": "/dev/zero", "memory": "/proc/self/mem", "out": str(outside), "self": "self",
+             "long": "x" * 300, "in": "link target", "nothing": "none", "up": ".."}  # fmt: skip
+    for name, target in links.items():
+        (project / name).symlink_to(target)
+    assert conflicts(project) == {"file": 1, odd: 1, "link target": 1, "in": 1}
+    assert files(project) >= {"file", odd, "large", "zero"}
+    assert "pipe" not in files(project)
+
+
+def test_a_file_that_vanishes_or_is_closed_to_us_has_no_conflicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_bytes(MARKED)
+    real = os.lstat
+
+    def lstat(path: Any, **more: Any) -> os.stat_result:
+        if Path(path).name in ("a", "b"):
+            raise {"a": PermissionError, "b": FileNotFoundError}[Path(path).name]
+        return real(path, **more)
+
+    monkeypatch.setattr(os, "lstat", lstat)
+    assert conflicts(tmp_path) == {"c": 1}
+
+
+def test_an_update_beside_odd_files_ends(tagged: Path, capsys) -> None:
+    def odd(project: Project) -> None:
+        os.mkfifo(project.path / "pipe")
+        (project.path / "zero").symlink_to("/dev/zero")
+        (project.path / "long").symlink_to("x" * 300)
+
+    updated(tagged, {"torch_version": "2.13"}, {"torch_version": "2.14"}, edit=odd, quiet=False)
+    assert "project is up to date with its template. Next:" in capsys.readouterr().err

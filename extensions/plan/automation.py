@@ -179,7 +179,7 @@ def _on(choice: Choice, platform: str) -> list[Build]:
 
 def _cpu_choice(plan: Plan, platform: str) -> Choice | None:
     """The choice that gives the CPU build on a platform, the default one if it does."""
-    choices = [plan.default, *sorted(plan.choices, key=lambda choice: choice.name != "cpu")]
+    choices = [plan.default, *sorted(plan.choices, key=lambda choice: choice.backend != "cpu")]
     for choice in choices:
         if all(build.backend == "cpu" for build in _on(choice, platform)):
             return choice

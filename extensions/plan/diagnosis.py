@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..questions.contract import KEYS, Known
+from ..questions.contract import KEYS, Known, items
 from ..questions.names import python_string
 from ..questions.refusals import why_not_any
 from ..tables.backends import kind, version
@@ -187,7 +187,8 @@ class _Diagnostician:
             case strategy:
                 yield {"backends": [*self.known["backends"], backend]}
                 default = {"default_backend": "cpu"} if strategy == "groups" else {}
-                yield {"backends": ["cpu", backend], **default}
+                own = (one.text for one in items(self.known) if one.backend == "cpu")
+                yield {"backends": [next(own, "cpu"), backend], **default}
 
 
 def _yaml(value: str | list[str]) -> str:

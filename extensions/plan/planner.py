@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from operator import attrgetter
 
-from ..questions.contract import PYPI_URL, PYTORCH_URL, Answers
+from ..questions.contract import PYPI_URL, PYTORCH_URL, Answers, Item, item
 from ..questions.names import distribution_name, index_of
-from ..tables.backends import AUTO, compute_capability, index_name, kind, label, slug
+from ..tables.backends import AUTO, compute_capability, index_name, kind, label
 from ..tables.platforms import LINUX, MACOS, PLATFORMS, WINDOWS, marker
 from ..tables.releases import Line, Tables, minor, next_minor, series
 from .plan import Build, Choice, Index, Need, Notes, Plan, Requirement, Source, pip_flags
@@ -53,8 +53,8 @@ class _Planner:
     def plan(self) -> Plan:
         answers = self.answers
         choices = self._choices()
-        names = {choice.name: choice for choice in choices}
-        default = names.get(slug(answers.default_backend)) or _first_accelerator(choices)
+        by_backend = {choice.backend: choice for choice in choices}
+        default = by_backend.get(answers.default_backend) or _first_accelerator(choices)
         sources = self._sources()
         used = {source.index for entries in sources.values() for source in entries}
         mirror = answers.index_url != PYTORCH_URL
@@ -105,19 +105,20 @@ class _Planner:
 
     # Choices
 
-    def _wanted(self) -> dict[str, dict[str, str]]:
-        """Per choice (its backend, or "" for the only one) the backend asked for per platform."""
+    def _wanted(self) -> dict[Item, dict[str, str]]:
+        """Per choice (the only one has no name) the backend asked for per platform."""
         answers = self.answers
+        alone, everywhere = Item("", answers.backend), [*LINUX, WINDOWS]
         match answers.strategy:
             case "markers":
                 linux = dict.fromkeys(LINUX, answers.linux_backend)
-                return {"": {**linux, WINDOWS: answers.windows_backend}}
+                return {alone: {**linux, WINDOWS: answers.windows_backend}}
             case "extras" | "groups":
-                everywhere = [*LINUX, WINDOWS]
-                return {b: dict.fromkeys(everywhere, b) for b in answers.backends}
+                chosen = map(item, answers.backends)
+                return {one: dict.fromkeys(everywhere, one.backend) for one in chosen}
             case "index" | "pip":
-                return {"": dict.fromkeys([*LINUX, WINDOWS], answers.backend)}
-        return {"": {}}
+                return {alone: dict.fromkeys(everywhere, answers.backend)}
+        return {alone: {}}
 
     def _served(self, wanted: Mapping[str, str]) -> dict[str, str]:
         """The backend of the index that each platform really uses: CPU where there is no wheel."""
@@ -129,29 +130,29 @@ class _Planner:
     def _choices(self) -> tuple[Choice, ...]:
         answers = self.answers
         found = []
-        for name, wanted in self._wanted().items():
-            backend = name or answers.backend
+        for chosen, wanted in self._wanted().items():
             found.append(
                 Choice(
-                    name=slug(name),
-                    backend=backend,
-                    label=label(backend) if backend else "",
+                    name=chosen.name,
+                    backend=chosen.backend,
+                    label=label(chosen.backend) if chosen.backend else "",
                     requirements=self._requirements(wanted),
                     builds=tuple(b for p in answers.platforms for b in self._builds(p, wanted)),
-                    flags=self._flags(backend),
+                    flags=self._flags(chosen),
                 )
             )
         return tuple(found)
 
-    def _flags(self, backend: str) -> str:
+    def _flags(self, chosen: Item) -> str:
         answers = self.answers
         match answers.strategy:
             case "extras":
-                return f"--extra {slug(backend)}"
-            case "groups" if backend != answers.default_backend:
-                return f"--no-group {slug(answers.default_backend)} --group {slug(backend)}"
+                return f"--extra {chosen.name}"
+            case "groups" if chosen.backend != answers.default_backend:
+                names = {one.backend: one.name for one in map(item, answers.backends)}
+                return f"--no-group {names[answers.default_backend]} --group {chosen.name}"
             case "pip":
-                return pip_flags(answers.index_url, backend)
+                return pip_flags(answers.index_url, chosen.backend)
         return ""
 
     def _requirements(self, wanted: Mapping[str, str]) -> tuple[Requirement, ...]:
@@ -217,18 +218,18 @@ class _Planner:
             return {}
         family: list[Source] = []
         tritons: dict[str, list[Source]] = {}
-        for name, wanted in self._wanted().items():
+        for chosen, wanted in self._wanted().items():
             served = self._served(wanted)
             # The backend that was asked for stands before the CPU index that steps in for it.
             for backend in dict.fromkeys([*wanted.values(), *served.values()]):
                 covered = {p for p, other in served.items() if other == backend}
                 if where := marker(covered, self.answers.platforms):
-                    family.append(Source(index_name(backend), where, slug(name)))
+                    family.append(Source(index_name(backend), where, chosen.name))
             for backend in dict.fromkeys(served.values()):
                 alone = {p: b for p, b in wanted.items() if served[p] == backend}
                 for triton in self._tritons(alone):
                     tritons.setdefault(triton.name, []).append(
-                        Source(index_name(backend), triton.marker, slug(name))
+                        Source(index_name(backend), triton.marker, chosen.name)
                     )
         found = {name: tuple(family) for name in self.packages}
         return found | {name: tuple(entries) for name, entries in tritons.items()}

@@ -7,6 +7,7 @@ nothing in the file is the template's, and what its owner wrote is kept wherever
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from ..questions.contract import PYPI_URL, PYTORCH_URL, Known
 from ..questions.names import FAMILY, PLACEHOLDER, toml_string
 from ..tables.backends import slug
 from ..tables.platforms import PLATFORMS
+from . import comments
 from .toml_text import Path, TomlText
 
 PROJECT: Path = ("project",)
@@ -81,11 +83,29 @@ class Before:
         )
 
 
-def edit(text: str, before: Known | None, after: Plan) -> Edited:
+def edit(text: str, before: Known | None, after: Plan, *, aged: bool = False) -> Edited:
     """The text with PyTorch's parts as the plan has them.
+
+    `aged` is for what a version below 0.3 rendered: the floors of its bounds were the newest
+    releases, and are no wish of the owner's.
 
     Raises CannotEdit, with a reason for people, for a text that cannot be read or has no project.
     """
+    toml = parsed(text)
+    editor = _Editor(toml, Before.of(before) if before is not None else None, after, aged)
+    try:
+        editor.edit()
+        if before is not None:
+            comments.renew(toml)
+        comments.place(toml, parsed(text), editor.parts)
+    except (AttributeError, TypeError) as error:
+        raise CannotEdit(f"pyproject.toml has a value of an unexpected type ({error})") from error
+    bom = "\ufeff" if text.startswith("\ufeff") else ""
+    return Edited(bom + toml.text, tuple(editor.said))
+
+
+def parsed(text: str) -> TomlText:
+    """The text as one that can be edited. Raises CannotEdit, with a reason for people."""
     try:
         toml = TomlText(text.removeprefix("\ufeff"))
     except ValueError as error:
@@ -95,18 +115,13 @@ def edit(text: str, before: Known | None, after: Plan) -> Edited:
         raise CannotEdit("pyproject.toml has no [project] table")
     if "dependencies" in project.get("dynamic", ()):
         raise CannotEdit("pyproject.toml says that its dependencies are dynamic")
-    editor = _Editor(toml, Before.of(before) if before is not None else None, after)
-    try:
-        editor.edit()
-    except (AttributeError, TypeError) as error:
-        raise CannotEdit(f"pyproject.toml has a value of an unexpected type ({error})") from error
-    bom = "\ufeff" if text.startswith("\ufeff") else ""
-    return Edited(bom + toml.text, tuple(editor.said))
+    return toml
 
 
 class _Editor:
-    def __init__(self, toml: TomlText, before: Before | None, after: Plan) -> None:
+    def __init__(self, toml: TomlText, before: Before | None, after: Plan, aged: bool) -> None:
         self.toml = toml
+        self.aged = aged
         self.adopts = before is None
         self.before = before or Before()
         self.plan = after
@@ -161,13 +176,19 @@ class _Editor:
         if any(not isinstance(item, str) for item in now):
             self.said.append("the group dev includes other groups, which an extra cannot: it stays")
             return
-        value = self.toml.raw(source)
-        self.toml.remove(source)
-        self.toml.set(target, value)
+        self.toml.set(target, self.toml.take(source))
 
     def _dependencies(self) -> None:
         ours = (TRITONS | self.before.packages) if self.before.in_dependencies else frozenset()
+        limited = self.toml.get((*UV, "environments")) is not None
+        if self.parts.kind and not limited and not self._requires_torch():
+            # Without `environments` uv would lock for macOS what a choice has on Linux.
+            return
         self._family_in(DEPENDENCIES, self.parts.dependencies, ours)
+
+    def _requires_torch(self) -> bool:
+        """Whether the plain dependencies have torch beside the choices."""
+        return any(_name(item) in TORCH for item in self.toml.get(DEPENDENCIES) or ())
 
     def _choices(self) -> None:
         self._follow()
@@ -206,9 +227,7 @@ class _Editor:
             if self.before.kind == self.parts.kind:
                 self.toml.rename(source, new)
             else:
-                value = self.toml.raw(source)
-                self.toml.remove(source)
-                self.toml.set(target, value)
+                self.toml.set(target, self.toml.take(source))
 
     def _other_lists(self) -> None:
         """torch in a list of the owner's own moves to the new line where it excludes it."""
@@ -240,7 +259,8 @@ class _Editor:
         for number, item in enumerate(now or ()):
             name = _name(item)
             if name in left:
-                if not _within(item, left[name]):
+                written = self.aged and _BOUNDS.fullmatch(item)
+                if written or not _within(item, left[name]):
                     changes[number] = _merged(item, left[name])
             elif name in ours:
                 changes[number] = None
@@ -257,8 +277,17 @@ class _Editor:
                     _assign(items, number, text)
             for text in missing:
                 _insert(items, text)
+            if not self.adopts:
+                _reorder(items, [name for name in left if name in map(_name, items)])
 
         self.toml.edit(path, change)
+
+    def _put_list(self, path: Path, wanted: Sequence[str], new: str = "") -> None:
+        """Set a list to values, given as TOML; one that is there keeps its layout."""
+        if isinstance(self.toml.get(path), list) and self.toml.is_value(path):
+            self.toml.edit(path, lambda items: _sync(items, wanted))
+        else:
+            self.toml.set(path, new or _list(wanted))
 
     def _found(self, path: Path) -> Path:
         """The same with the name as the file spells it."""
@@ -285,45 +314,45 @@ class _Editor:
         if now is None and default and "dev" in groups:
             kept = ["dev"]
         wanted = [*kept, *([default] if default else [])]
-        if now is None and not default or now is not None and _same(now, wanted):
+        same = _same(now or (), wanted) if self.adopts else now == wanted
+        if same or (now is None and not default):
             return
         if not default and wanted in ([], ["dev"]) and chosen:
             self.toml.remove(path, prune=False)
         elif default or chosen:
-            self.toml.set(path, _line(map(toml_string, wanted)))
+            names = list(map(toml_string, wanted))
+            self._put_list(path, names, _line(names))
 
     def _conflicts(self) -> None:
         path = (*UV, "conflicts")
         wanted = self.parts.conflicts
         written = [{self.before.kind: name} for name in self.before.choices]
-        sets = self.toml.get(path) or []
         gone = [entry for entry in written if entry not in wanted]
-        if any(all(entry in entries for entry in wanted) for entries in sets) and not (
-            gone and any(entry in entries for entries in sets for entry in gone)
-        ):
+        sets = self.toml.get(path) or []
+        if self.adopts and any(all(entry in entries for entry in wanted) for entries in sets):
             return
-        known = [*written, *wanted]
+        if not sets and wanted:
+            self.toml.set(path, _list([_set(wanted)]))
+            return
         placed = not wanted
         changes: dict[int, Any] = {}
         for number, entries in enumerate(sets):
-            if all(entry in known for entry in entries):
+            if all(entry in written or entry in wanted for entry in entries):
                 changes[number] = None if placed else wanted
                 placed = True
             elif any(entry in gone for entry in entries):
                 kept = [entry for entry in entries if entry not in gone]
                 changes[number] = kept if len(kept) > 1 else None
-        if not sets and wanted:
-            self.toml.set(path, _list([_set(wanted)]))
-            return
+        changes = {n: entries for n, entries in changes.items() if entries != sets[n]}
 
         def change(found: Any) -> None:
             for number, entries in sorted(changes.items(), reverse=True):
                 if entries is None:
                     del found[number]
                 else:
-                    _assign(found, number, _set(entries), raw=True)
+                    _sync(found[number], list(map(_inline, entries)))
             if not placed:
-                _append(found, _set(wanted))
+                _append_set(found, wanted)
 
         if changes or not placed:
             self.toml.edit(path, change)
@@ -343,7 +372,11 @@ class _Editor:
         wanted = self.parts.environments if key == "environments" else self.parts.required
         if now is None:
             # One that was adopted without, or whose owner removed it, goes on without.
-            if wanted and self.before.unmanaged:
+            # Not so where torch stands beside its choices: uv would lock for macOS what they have
+            # on Linux.
+            new = self.adopts or self.before.kind != self.parts.kind
+            beside = bool(self.parts.kind) and new and self._requires_torch()
+            if wanted and (self.before.unmanaged or (beside and key == "environments")):
                 self.toml.set(path, _list(map(toml_string, wanted)))
             return
         if self.adopts:
@@ -352,12 +385,12 @@ class _Editor:
         written = set(map(_marker, self.before.environments))
         own = [item for item in items if _marker(item) not in written]
         after = [*wanted, *(item for item in own if _marker(item) not in map(_marker, wanted))]
-        if _same(map(_marker, items), map(_marker, after)):
+        if list(map(_marker, items)) == list(map(_marker, after)):
             return
         if not after:
             self.toml.remove(path, prune=False)
         else:
-            self.toml.set(path, _list(map(toml_string, after)))
+            self._put_list(path, list(map(toml_string, after)))
 
     def _constraints(self) -> None:
         """The bounds stood here before they stood in the requirements."""
@@ -383,10 +416,10 @@ class _Editor:
         spelled = {canonicalize_name(name): name for name in now}
         for package, entries in self.parts.sources.items():
             found = now.get(spelled.get(package, package))
-            if found is not None and _entries(found) == _entries(entries):
+            same = _same if self.adopts else operator.eq
+            if found is not None and same(_entries(found), _entries(entries)):
                 continue
-            path = (*SOURCES, spelled.get(package, package))
-            self.toml.set(path, _list(map(_inline, entries)))
+            self._put_list((*SOURCES, spelled.get(package, package)), list(map(_inline, entries)))
         ours = set(self.before.packages) | TRITONS
         if self.adopts:
             ours = set(self.plan.packages) & {_name(r) for r in self.parts.dependencies}
@@ -395,12 +428,15 @@ class _Editor:
                 self.toml.remove((*SOURCES, spelled[package]))
 
     def _indexes(self) -> None:
+        last = -1
         for wanted in self.parts.indexes:
             number = self._place_of(wanted)
             if number is None:
                 lines = "".join(f"{key} = {_toml(value)}\n" for key, value in wanted.items())
-                self.toml.append_table(INDEXES, lines, UV)
+                last = last + 1 if last >= 0 else self._first_index()
+                self.toml.insert_table(INDEXES, last, lines, UV)
                 continue
+            last = number
             entry = self.toml.get((*INDEXES, number))
             for key, value in wanted.items():
                 if not _equal(entry.get(key), value):
@@ -408,9 +444,7 @@ class _Editor:
             for key in self._written_keys(entry) - set(wanted):
                 self.toml.remove((*INDEXES, number, key), prune=False)
         names = {index["name"] for index in self.parts.indexes}
-        referred = {
-            e.get("index") for s in (self.toml.get(SOURCES) or {}).values() for e in _all(s)
-        }
+        referred = self._referred()
         for number in reversed(range(len(self.toml.get(INDEXES) or ()))):
             entry = self.toml.get((*INDEXES, number))
             if entry.get("name") in names or not self._is_ours(entry):
@@ -420,13 +454,29 @@ class _Editor:
         if self.toml.get(INDEXES) == []:
             self.toml.remove(INDEXES)
 
+    def _referred(self) -> set[Any]:
+        """The names of the indexes from which packages outside the family come."""
+        sources = (self.toml.get(SOURCES) or {}).items()
+        others = (s for name, s in sources if canonicalize_name(name) not in self.parts.sources)
+        return {entry.get("index") for source in others for entry in _all(source)}
+
+    def _first_index(self) -> int:
+        """The number of the first entry that is PyTorch's, else that of a new one."""
+        entries = self.toml.get(INDEXES) or []
+        ours = (n for n, entry in enumerate(entries) if self._is_ours(entry))
+        return next(ours, len(entries))
+
     def _place_of(self, wanted: Mapping[str, Any]) -> int | None:
         """The number of the entry that is an index already: by its name, else by its URL."""
         entries = list(enumerate(self.toml.get(INDEXES) or ()))
-        for key in ("name", "url"):
-            for number, entry in entries:
-                if _equal(entry.get(key), wanted[key]):
-                    return number
+        for number, entry in entries:
+            if entry.get("name") == wanted["name"]:
+                return number
+        referred = self._referred()
+        for number, entry in entries:
+            # Another package's source names it: then there are two of that URL.
+            if _equal(entry.get("url"), wanted["url"]) and entry.get("name") not in referred:
+                return number
         if wanted.get("default"):
             return next((n for n, entry in entries if entry.get("default")), None)
         return None
@@ -589,12 +639,37 @@ def _item(text: str) -> Any:
     return tomlkit.parse(f"x = {text}\n")["x"]
 
 
-def _assign(items: Any, number: int, text: str, raw: bool = False) -> None:
-    items[number] = _item(text if raw else toml_string(text))
+def _assign(items: Any, number: int, text: str) -> None:
+    items[number] = _item(toml_string(text))
 
 
-def _append(items: Any, text: str) -> None:
-    items.append(_item(text))
+def _append_set(sets: Any, entries: Iterable[Mapping[str, str]]) -> None:
+    if not sets or "\n" in sets[-1].as_string():
+        sets.append(_item(_set(entries).replace("\n", "\n    ")))
+    else:
+        sets.append(_item(_line(map(_inline, entries))))
+
+
+def _sync(items: Any, wanted: Sequence[str]) -> None:
+    """Have a list hold values, given as TOML; what is right stays, with the comments around it."""
+    for number in reversed(range(len(wanted), len(items))):
+        del items[number]
+    for number, text in enumerate(wanted):
+        new = _item(text)
+        if number == len(items):
+            items.append(new)
+        elif items[number] != new:
+            items[number] = new
+
+
+def _reorder(items: Any, names: Sequence[str]) -> None:
+    """Have the requirements of some packages stand in an order, on the places that they have."""
+    places = [n for n, item in enumerate(items) if _name(item) in names]
+    texts = {_name(items[n]): str(items[n]) for n in places}
+    if len(places) == len(names):
+        for place, name in zip(places, names, strict=True):
+            if str(items[place]) != texts[name]:
+                _assign(items, place, texts[name])
 
 
 def _insert(items: Any, text: str) -> None:

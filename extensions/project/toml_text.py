@@ -74,6 +74,10 @@ class TomlText:
                 return None
         return found
 
+    def is_value(self, path: Path) -> bool:
+        """Whether a path is written behind an equals sign, and not as tables of its own."""
+        return bool(self._pair(path) or self._outer(path))
+
     def raw(self, path: Path) -> str:
         """The value at a path as the file spells it."""
         if pair := self._pair(path):
@@ -97,7 +101,7 @@ class TomlText:
     def set(self, path: Path, value: str, comment: str = "") -> None:
         """Write a value, given as TOML; a key that is new gets the comment line above it."""
         if pair := self._pair(path):
-            self._splice(*pair.value, self._lines(value))
+            self._put(pair, self._lines(value))
         elif outer := self._outer(path):
             self._edit(outer, lambda item: _put(item, path[len(outer.path) :], value))
         else:
@@ -118,37 +122,61 @@ class TomlText:
         self._edit(pair, inside)
 
     def remove(self, path: Path, prune: bool = True) -> None:
-        """Remove what stands at a path, and a header above it that is left with nothing."""
+        """Remove what stands at a path, and a header above it that is left with nothing.
+
+        The comments between the lines of a value stay in its place.
+        """
         if outer := self._outer(path):
             self._edit(outer, lambda item: _drop(item, path[len(outer.path) :]))
             return
         gone = [s for s in self.statements if s.within(path)]
         for statement in reversed(gone):
-            self._cut(statement.start, statement.end)
+            if notes := _notes(self.text[slice(*statement.value)]) if statement.value else []:
+                lines = "".join(f"{note}{self.newline}" for note in notes)
+                self._splice(statement.start, statement.end, lines)
+            else:
+                self._cut(statement.start, statement.end)
         if prune and gone and len(path) > 1 and isinstance(path[-1], str):
             self._prune(path[:-1])
 
-    def append_table(self, path: Path, content: str, after: Path) -> None:
-        """Add `[[path]]` with its lines, behind the last entry or else behind what `after` names.
+    def take(self, path: Path) -> str:
+        """Remove what stands at a path, and return its value as the file spells it."""
+        value = self.raw(path)
+        if pair := self._pair(path):
+            self._cut(pair.start, pair.end)
+            self._prune(path[:-1])
+        else:
+            self.remove(path)
+        return value
 
-        Where the array is written as a value, `content` becomes an inline table in it.
+    def insert_table(self, path: Path, number: int, content: str, after: Path) -> None:
+        """Insert `[[path]]` with its lines as an entry of that number; the first of all stands
+        behind what `after` names. Where the array is a value, the entry is an inline table in it.
         """
         if self._pair(path) or self._outer(path):
             table = f"{{ {', '.join(content.splitlines())} }}"
             if self.get(path) is None:
                 self.set(path, f"[{table}]")
             else:
-                self.edit(path, lambda item: item.append(_value(table)))
+                self.edit(path, lambda item: item.insert(number, _value(table)))
             return
-        name = ".".join(map(str, path))
-        self._insert_block(f"[[{name}]]\n{content}", path if self._within(path) else after)
+        block = f"[[{_key(path)}]]\n{content}"
+        if following := self._within((*path, number)):
+            self._insert(self._above(following[0]), self._lines(f"{block}\n"))
+        else:
+            self._insert_block(block, path, after)
 
-    def remove_lines(self, unwanted: Callable[[str], bool]) -> None:
-        """Remove the comment lines that a function names, wherever they stand."""
-        for match in reversed(list(re.finditer(r"^[ \t]*#[^\n]*(\n|$)", self.text, re.MULTILINE))):
-            inside = any(s.start < match.start() < s.end for s in self.statements if s.value)
-            if unwanted(match[0].strip()) and not (inside and self._in_string(match.start())):
-                self._splice(match.start(), match.end(), "")
+    def comment_lines(self) -> list[tuple[int, int, str]]:
+        """The lines that hold a comment and nothing else: where they start and end, and what."""
+        return [
+            (found.start(), found.end(), found[0].strip())
+            for found in re.finditer(r"^[ \t]*#[^\n]*(\n|\Z)", self.text, re.MULTILINE)
+            if not self._in_string(found.start())
+        ]
+
+    def replace(self, start: int, end: int, new: str) -> None:
+        """Put whole lines in the place of others. Raises ValueError if that is no TOML."""
+        self._splice(start, end, new)
 
     # How it is done
 
@@ -170,7 +198,7 @@ class TomlText:
         )
 
     def _lines(self, text: str) -> str:
-        return text.replace("\n", self.newline)
+        return text.replace("\r\n", "\n").replace("\n", self.newline)
 
     def _splice(self, start: int, end: int, new: str) -> None:
         self._read(self.text[:start] + new + self.text[end:])
@@ -198,7 +226,17 @@ class TomlText:
         start, end = pair.value
         document = tomlkit.parse(f"x = {self.text[start:end]}\n")
         change(document["x"])
-        self._splice(start, end, document.as_string()[len("x = ") :].rstrip("\r\n"))
+        self._put(pair, self._lines(document.as_string()[len("x = ") :].rstrip("\r\n")))
+
+    def _put(self, pair: Statement, value: str) -> None:
+        """Replace a value; the comment lines that stood in it and do not any more go above it."""
+        assert pair.value
+        start, end = pair.value
+        left = _notes(value)
+        lost = [note for note in _notes(self.text[start:end]) if not _removed(left, note)]
+        self._splice(start, end, value)
+        if lost:
+            self._splice(pair.start, pair.start, "".join(f"{n}{self.newline}" for n in lost))
 
     def _add(self, path: Path, value: str, comment: str) -> None:
         *container, name = path
@@ -218,11 +256,15 @@ class TomlText:
         head = f"[{_key(container)}]\n{above}{_key([name])} = {value}\n"
         if children := self._within(tuple(container)):
             # The header of a table stands before those of the tables in it.
-            start = children[0].start
-            comments = re.search(r"(?:^[ \t]*#[^\n]*\n)+\Z", self.text[:start], re.MULTILINE)
-            self._insert(comments.start() if comments else start, self._lines(f"{head}\n"))
+            self._insert(self._above(children[0]), self._lines(f"{head}\n"))
             return
         self._insert_block(head, *_neighbours(tuple(container)))
+
+    def _above(self, statement: Statement) -> int:
+        """Where a statement begins with the comment lines right above it."""
+        before = self.text[: statement.start]
+        comments = re.search(r"(?:^[ \t]*#[^\n]*\n)+\Z", before, re.MULTILINE)
+        return comments.start() if comments else statement.start
 
     def _insert(self, position: int, new: str) -> None:
         if position and self.text[position - 1] != "\n":
@@ -236,13 +278,13 @@ class TomlText:
         self._insert(end, self._lines(f"\n{block}" if end else block))
 
     def _in_string(self, position: int) -> bool:
-        """Whether what stands there is no comment, but a line of a text."""
-        pair = next(s for s in self.statements if s.value and s.start < position < s.end)
-        place = pair.value[0]  # type: ignore[index]
-        for token in _TOKEN.finditer(self.text, place, pair.end):
-            if token.start() < position < token.end():
-                return True
-        return False
+        """Whether the line that starts there is no comment, but one of a text."""
+        inside = (s for s in self.statements if s.value and s.start < position < s.end)
+        pair = next(inside, None)
+        if pair is None:
+            return False
+        tokens = _TOKEN.finditer(self.text, pair.value[0], pair.end)  # type: ignore[index]
+        return any(token.start() < position < token.end() for token in tokens)
 
 
 def _neighbours(table: Path) -> list[Path]:
@@ -263,6 +305,22 @@ def _key(path: Any) -> str:
 
 def _value(text: str) -> Any:
     return tomlkit.parse(f"x = {text}\n")["x"]
+
+
+def _notes(value: str) -> list[str]:
+    """The lines of a value that hold a comment and nothing else."""
+    return [
+        token[0].strip()
+        for token in _TOKEN.finditer(value)
+        if token[0][0] == "#" and not value[: token.start()].rpartition("\n")[2].strip()
+    ]
+
+
+def _removed(notes: list[str], note: str) -> bool:
+    """Whether a list had a note, which it has once less now."""
+    if there := note in notes:
+        notes.remove(note)
+    return there
 
 
 def _put(item: Any, path: Path, value: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import MappingProxyType
 from typing import Any
 
@@ -11,7 +11,19 @@ from ..tables.backends import AUTO, kind, label, nearest_backend
 from ..tables.platforms import MACOS, PLATFORMS, WINDOWS
 from ..tables.releases import Line, Tables, minor
 from . import names
-from .contract import DEFAULT_STRATEGY, KEYS, LISTS, PYPI_URL, PYTORCH_URL, VALUES, Known, asked
+from .contract import (
+    DEFAULT_STRATEGY,
+    KEYS,
+    LISTS,
+    PYPI_URL,
+    PYTORCH_URL,
+    VALUES,
+    Item,
+    Known,
+    asked,
+    item,
+    items,
+)
 from .machine import Machine, fitting_backends
 from .policy import policy_of
 from .refusals import why_not, why_not_any
@@ -43,13 +55,47 @@ def _choices(key: str, tables: Tables, known: Known) -> dict[str, str]:
             return {platform.label: name for name, platform in PLATFORMS.items()}
         case "packages":
             return {f"{c.name} {c.version}": c.name for c in line.companions.values()}
-    offered = list(known.get("backends", ())) if key == "default_backend" else line.backends()
-    if key == "windows_backend":
+    offered = line.backends()
+    if key == "default_backend":
+        offered = [one.backend for one in items(known)]
+    if key == "backends":
+        return _items(tables, line, known.get(key, ()))
+    if key == "windows_backend" and WINDOWS in known.get("platforms", PLATFORMS):
         offered = [b for b in offered if WINDOWS in line.indexes[b]]
     found = {_backend_label(tables, line, b): b for b in offered if b in line.indexes}
     if key == "backend" and known.get("strategy") == "pip":
         found["auto: what uv finds on the machine"] = AUTO
     return found
+
+
+def _items(tables: Tables, line: Line, named: Iterable[str]) -> dict[str, str]:
+    """The backends of a line, those that have a name of their own by that name.
+
+    Copier accepts only what is offered, so that an item whose backend is gone stands here under
+    the one that follows it.
+    """
+    texts = {}
+    for text in [*_successors(line, named), *named]:
+        one = item(text)
+        if one.backend in line.indexes and one.text != one.backend:
+            texts[one.backend] = text
+    found = {}
+    for backend in line.backends():
+        text, said = texts.get(backend, backend), _backend_label(tables, line, backend)
+        found[said if text == backend else f"{text}: {said.partition(': ')[2]}"] = text
+    return found
+
+
+def _successors(line: Line, named: Iterable[str]) -> list[str]:
+    """Items with the backends of a line: each keeps its own, or else has the nearest other one."""
+    found: dict[str, Item] = {}
+    ordered = sorted(map(item, named), key=lambda one: one.backend not in line.indexes)
+    for one in ordered:
+        kept = one.backend in line.indexes
+        backend = one.backend if kept else nearest_backend(line.backends(), one.backend)
+        plain = one.text == one.backend
+        found.setdefault(backend, item(backend) if plain else Item(one.name, backend))
+    return [one.text for one in found.values()]
 
 
 def successor(key: str, tables: Tables, known: Known, previous: Any) -> Any:
@@ -62,9 +108,14 @@ def successor(key: str, tables: Tables, known: Known, previous: Any) -> Any:
         case "backend" | "linux_backend" | "windows_backend":
             value = nearest_backend(choices(key, tables, known).values(), previous)
         case "default_backend":
-            value = nearest_backend(known.get("backends", ()), previous)
+            # An item that moved to another backend has the name that it had.
+            named, meant = {one.name: one.backend for one in items(known)}, item(previous)
+            nearest = nearest_backend(named.values(), meant.backend)
+            value = named.get(meant.name, nearest)
         case "backends":
-            value = list(dict.fromkeys(nearest_backend(line.backends(), b) for b in previous))
+            value = _successors(line, previous)
+            if len(value) == 1 and value != ["cpu"]:
+                value = ["cpu", *value]
         case "python_version" if _is_minor(previous):
             older = minor(previous) < minor(line.first_python)
             value = line.first_python if older else line.last_python
@@ -175,7 +226,7 @@ def _candidates(
             yield from (["cpu", cuda] for cuda in _newest_cuda(line, known))
             yield from (["cpu", b] for b in line.backends() if kind(b) not in ("cpu", "cuda"))
         case "default_backend":
-            backends = list(known.get("backends", ()))
+            backends = [one.backend for one in items(known)]
             yield from (b for b in fitting_backends(tables, line, machine()) if b in backends)
             yield "cpu" if "cpu" in backends else next(iter(backends), "cpu")
         case "packages":

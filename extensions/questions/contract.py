@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from typing import Any
 
 import yaml
 
-from ..tables.backends import AUTO
+from ..tables.backends import AUTO, slug
 from ..tables.platforms import LINUX, MACOS, PLATFORMS, WINDOWS
-from .names import PYPI_URL, PYTORCH_URL
+from .names import PYPI_URL, PYTORCH_URL, URL_KEYS, base_url, normal_url
 
 # The questions whose values are the same whatever was answered before.
 VALUES: Mapping[str, Mapping[str, str]] = {
@@ -19,6 +20,7 @@ VALUES: Mapping[str, Mapping[str, str]] = {
         "Apache-2.0": "Apache License 2.0",
         "BSD-3-Clause": "BSD 3-Clause",
         "proprietary": "none: all rights reserved",
+        "other": "another one, which you add yourself",
     },
     "strategy": {
         "pypi": "only PyPI: CUDA on Linux, CPU on Windows, MPS on macOS",
@@ -88,6 +90,11 @@ KEYS = (
 # whoever still gives it by that name.
 RENAMED: Mapping[str, str] = {}
 LISTS = frozenset({"backends", "packages", "platforms", "containers"})
+# The values with which a question brings none of the files that belong to a project's owner.
+WITHOUT_FILES: Mapping[str, tuple[str, ...]] = {
+    "license": ("proprietary", "other"),
+    "example": ("none",),
+}
 _ASKED_FOR = {
     "backend": ("index", "pip"),
     "linux_backend": ("markers",),
@@ -97,6 +104,8 @@ _ASKED_FOR = {
 }
 BACKEND_KEYS = frozenset(_ASKED_FOR)
 
+# What Copier records beside the answers.
+_RECORDED = frozenset({"_commit", "_src_path"})
 _SCALARS = (str, int, float)
 
 Known = Mapping[str, Any]
@@ -104,6 +113,43 @@ Known = Mapping[str, Any]
 
 
 DEFAULT_STRATEGY = "groups"
+
+
+@dataclass(frozen=True)
+class Item:
+    """An item of `backends`: a backend, and the name of the extra or group that brings it."""
+
+    name: str
+    backend: str
+
+    @property
+    def text(self) -> str:
+        """The item as an answer: `cu128`, or `gpu=cu128` where the name is another one."""
+        return self.backend if self.name == slug(self.backend) else f"{self.name}={self.backend}"
+
+
+def item(text: str) -> Item:
+    """Read `cu128` or `gpu=cu128`. Whether name and backend are fit is not judged here."""
+    name, named, backend = text.partition("=")
+    return Item(slug(name.strip()), backend.strip()) if named else Item(slug(text), text)
+
+
+def items(known: Known) -> list[Item]:
+    """The chosen items of `backends`."""
+    return [item(text) for text in known.get("backends", ())]
+
+
+def settled(known: Known) -> dict[str, Any]:
+    """The answers with the backend in the place of an item, or its name, as the default.
+
+    No two items have one backend, so that it says which of them is meant.
+    """
+    chosen = dict(zip(known.get("backends", ()), items(known), strict=True))
+    meant = {text: one.backend for text, one in chosen.items()}
+    meant |= {one.name: one.backend for one in chosen.values()}
+    meant |= {one.backend: one.backend for one in chosen.values()}
+    default = known.get("default_backend")
+    return {**known, "default_backend": meant[default]} if default in meant else dict(known)
 
 
 def asked(key: str, known: Known) -> bool:
@@ -116,18 +162,20 @@ def asked(key: str, known: Known) -> bool:
 def is_mirrored(known: Known) -> bool:
     """Whether PyTorch's indexes or PyPI are read from a mirror."""
     urls = {"index_url": PYTORCH_URL, "pypi_url": PYPI_URL}
-    return any(known.get(key, url).rstrip("/") != url for key, url in urls.items())
+    return any(base_url(known.get(key, url)) != url for key, url in urls.items())
 
 
 def native(key: str, value: Any) -> Any:
     """A raw answer in its native type: a list of str where several can be chosen, else a str.
+
+    A URL is in the form that uv gives it.
 
     Raises ValueError, with a reason for people, for an answer of another shape.
     """
     if key not in LISTS:
         if not isinstance(value, _SCALARS):
             raise ValueError("it is not a text. Nearest: a text in quotes, or leave it out")
-        return str(value)
+        return normal_url(str(value)) if key in URL_KEYS else str(value)
     if isinstance(value, str):
         try:
             value = yaml.safe_load(value)
@@ -137,6 +185,24 @@ def native(key: str, value: Any) -> Any:
     if not isinstance(value, (list, tuple)) or not all(isinstance(x, _SCALARS) for x in value):
         raise ValueError("it is not a list of names. Nearest: [a, b], or leave it out")
     return list(dict.fromkeys(str(item) for item in value))
+
+
+def given_refusal(given: Collection[str], taken: Collection[str]) -> str | None:
+    """Why a name that is given an answer in advance is none of a question.
+
+    `taken` are the names of Jinja's and Copier's own variables. An update gives all recorded
+    answers in advance, those of earlier versions among them: where nothing is left to be asked, a
+    name that is not known does no harm.
+    """
+    known = {*KEYS, *RENAMED.values()}
+    always = set(KEYS) - BACKEND_KEYS - {"authenticate"}
+    everything = always <= set(given)
+    for name in given:
+        if name in taken or not (name in known or name in _RECORDED or everything):
+            near = [*get_close_matches(name.lower(), KEYS, 1), "leave it out"]
+            shown = name if name.isprintable() and 0 < len(name) < 60 else f"{name[:60]!a}"
+            return f"{shown}: there is no such question. Nearest: {near[0]}"
+    return None
 
 
 def read(context: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,6 +215,7 @@ def read(context: Mapping[str, Any]) -> dict[str, Any]:
                 known[key] = native(key, context[name])
             except ValueError:
                 continue
+    known = settled(known)
     if "strategy" not in known:
         return known
     return {key: value for key, value in known.items() if asked(key, known)}
@@ -188,8 +255,7 @@ class Answers:
             for key in KEYS
             if key in names and asked(key, known)
         }
-        for key in ("index_url", "pypi_url"):
-            values[key] = values[key].rstrip("/")
+        values |= {key: base_url(values[key]) for key in URL_KEYS}
         return cls(**values)
 
 
@@ -215,5 +281,5 @@ def targets(known: Known) -> dict[str, tuple[str, ...]]:
             backend = known.get("backend", AUTO)
             return {} if backend == AUTO else {backend: others}
         case "extras" | "groups":
-            return {backend: others for backend in known.get("backends", ())}
+            return {chosen.backend: others for chosen in items(known)}
     return {}

@@ -6,11 +6,11 @@ import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from ..tables.backends import AUTO, kind, label, nearest_backend
+from ..tables.backends import AUTO, kind, label, nearest_backend, slug
 from ..tables.platforms import LINUX, MACOS, PLATFORMS, WINDOWS
 from ..tables.releases import Line, Tables, minor
 from . import names
-from .contract import PYTORCH_URL, VALUES, Known, asked, targets
+from .contract import PYTORCH_URL, VALUES, Item, Known, asked, item, items, settled, targets
 from .policy import policy_of
 
 Check = Callable[[Tables, str, Known], str | None]
@@ -21,6 +21,7 @@ def why_not(key: str, tables: Tables, known: Known) -> str | None:
 
     Earlier answers that are missing or unknown are not held against it.
     """
+    known = settled(known)
     return policy_of(tables).why_not(key, known[key]) or _CHECKS[key](tables, key, known)
 
 
@@ -210,13 +211,17 @@ def _backends(tables: Tables, key: str, known: Known) -> str | None:
     chosen, line = known[key], _line(tables, known)
     if line is None:
         return None
-    for backend in chosen:
-        if reason := _backend(tables, key, {**known, key: backend}):
+    for text in chosen:
+        one = item(text)
+        if reason := _unfit_name(text, one) or _backend(tables, key, {**known, key: one.backend}):
             return reason
+    if reason := _same_twice(items(known)):
+        return reason
     if len(chosen) < 2:
         given = _listing(chosen) or "none"
-        other = "cpu" if "cpu" not in chosen else (line.backends("cuda") or line.backends())[-1]
-        instead = f", or the strategy index with {chosen[0]} alone" if chosen else ""
+        has_cpu = any(one.backend == "cpu" for one in items(known))
+        other = (line.backends("cuda") or line.backends())[-1] if has_cpu else "cpu"
+        instead = f", or the strategy index with {item(chosen[0]).backend} alone" if chosen else ""
         both = _listing(dict.fromkeys([*chosen, other, *([] if chosen else ["cpu"])]))
         return (
             f"the strategy {known.get('strategy')} chooses between two or more backends, "
@@ -225,15 +230,52 @@ def _backends(tables: Tables, key: str, known: Known) -> str | None:
     return None
 
 
+def _unfit_name(text: str, one: Item) -> str | None:
+    """Why an item cannot name an extra or group: https://peps.python.org/pep-0685/."""
+    if "=" not in text:
+        return None
+    name = text.partition("=")[0].strip()
+    fit = "-".join(names.ascii_words(name))[: names.LONGEST_NAME].strip("-") or "gpu"
+    nearest = (
+        f"Nearest: {'gpu' if fit == 'dev' else fit}={one.backend if kind(one.backend) else 'cpu'}"
+    )
+    if not one.backend:
+        return f"{_quoted(text)} names no backend, as in gpu=cu128. {nearest}"
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name):
+        return (
+            f"{_quoted(name)} cannot name an extra or group: ASCII letters, digits and . _ - are "
+            f"allowed, and a letter or digit at both ends. {nearest}"
+        )
+    if len(name) > names.LONGEST_NAME:
+        return f"that name is longer than {names.LONGEST_NAME} characters. {nearest}"
+    if one.name == "dev":
+        return f"the name dev is that of the tools. {nearest}"
+    return None
+
+
+def _same_twice(chosen: list[Item]) -> str | None:
+    """Why two items cannot be told apart."""
+    for i, one in enumerate(chosen):
+        for other in chosen[:i]:
+            both = f"{other.text} and {one.text}"
+            if one.backend == other.backend:
+                return f"{both} have one backend. Nearest: {other.text} alone"
+            if one.name == other.name or slug(one.backend) == other.name:
+                return f"{both} have one name. Nearest: {other.backend} and {one.text}"
+            if one.name == slug(other.backend):
+                return f"{both} have one name. Nearest: {other.text} and {one.backend}"
+    return None
+
+
 def _default_backend(tables: Tables, key: str, known: Known) -> str | None:
-    value, backends = known[key], known.get("backends")
-    if not backends:
+    value, chosen = known[key], items(known)
+    if not chosen:
         return _backend(tables, key, known)
-    if value in backends:
+    if any(value == one.backend for one in chosen):
         return None
     return (
-        f"{_quoted(value)} is not among the backends ({_listing(backends)}). "
-        f"Nearest: {backends[0]}, or add it to the backends"
+        f"{_quoted(value)} is not among the backends ({_listing(known['backends'])}). "
+        f"Nearest: {chosen[0].backend}, or add it to the backends"
     )
 
 
@@ -325,7 +367,7 @@ def _index_url(tables: Tables, key: str, known: Known) -> str | None:
     every = frozenset(tables.backends() | set(tables.not_offered))
     if reason := names.index_url_refusal(known[key], every):
         return reason
-    if known.get("backend") == AUTO and known[key].rstrip("/") != PYTORCH_URL:
+    if known.get("backend") == AUTO and names.base_url(known[key]) != PYTORCH_URL:
         return (
             "auto finds PyTorch's own host alone, never a mirror. "
             f"Nearest: name a backend, or {PYTORCH_URL}"

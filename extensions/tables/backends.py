@@ -44,9 +44,9 @@ def compute_capability(architecture: str) -> tuple[int, int]:
     return int(architecture[3:-1]), int(architecture[-1])
 
 
-def slug(backend: str) -> str:
-    """The name of its extra or dependency group, normalized as PEP 685 wants: `rocm7-2`."""
-    return backend.replace(".", "-")
+def slug(name: str) -> str:
+    """The name of an extra or group, normalized as PEP 685 wants: `rocm7.2` is `rocm7-2`."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def index_name(backend: str) -> str:

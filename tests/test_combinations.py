@@ -1,4 +1,5 @@
-"""Every valid combination of the answers that choose PyTorch builds, rendered through Copier."""
+"""The answers that choose PyTorch builds, in every valid combination; each backend of each line is
+rendered through Copier in each role that it can have, with every strategy."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from plumbum import local
 
 from extensions.questions.contract import KEYS, PYPI_URL, PYTORCH_URL, VALUES
 from extensions.questions.refusals import why_not_any
@@ -60,6 +62,24 @@ def combinations(strategy: str, name: str) -> Iterator[dict[str, Any]]:
             yield {"backends": backends, "default_backend": backends[-1]}
 
 
+def rendered(strategy: str, line: str) -> Iterator[dict[str, Any]]:
+    """Of these, enough to see each backend in each of its roles: each as the first, the default and
+    the other one of a pair, on either system, alone and beside all others.
+
+    Which pair it is changes names, and the plan: `test_plan` goes through all of them.
+    """
+    backends = TABLES.lines[line].backends()
+    following = dict(zip(backends, [*backends[1:], backends[0]], strict=True))
+    for answers in combinations(strategy, line):
+        pair = answers.get("backends", ())
+        systems = answers.get("linux_backend"), answers.get("windows_backend")
+        if len(pair) == 2 and following[pair[0]] != pair[1]:
+            continue
+        if strategy == "markers" and "cpu" not in systems and systems[0] != systems[1]:
+            continue
+        yield answers
+
+
 def surroundings(seed: str) -> Iterator[dict[str, Any]]:
     """What is rendered around the code: any values, always the same for a seed."""
     values = {
@@ -88,7 +108,7 @@ def completed(strategy: str, line: str) -> Iterator[dict[str, Any]]:
         itertools.product(SETS_OF_PACKAGES, SETS_OF_PLATFORMS, TABLES.lines[line].pythons)
     )
     around = surroundings(f"{strategy} {line}")
-    for backends in combinations(strategy, line):
+    for backends in rendered(strategy, line):
         yield next(
             answers
             for packages, platforms, python in rest
@@ -112,12 +132,17 @@ def fits(answers: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("line", LINES)
-def test_every_valid_combination_renders(
+def test_every_backend_renders_in_every_role(
     template: Path, tmp_path: Path, strategy: str, line: str
 ) -> None:
-    for number, answers in enumerate(completed(strategy, line)):
-        answers = {"project_name": "My Project", **answers}
-        check_everything(copied(template, tmp_path / str(number), answers))
+    # Where Copier finds git, it asks it about each file that it writes.
+    with local.env(PATH=str(tmp_path)):
+        projects = [
+            copied(template, tmp_path / str(number), {"project_name": "My Project", **answers})
+            for number, answers in enumerate(completed(strategy, line))
+        ]
+    for project in projects:
+        check_everything(project)
     # Each project's own settings apply to its files.
     for command in (["check"], ["format", "--check"]):
         done = subprocess.run(

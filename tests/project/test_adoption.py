@@ -24,7 +24,7 @@ from tests.support.git import committed, git, tagged_template
 from tests.support.project import Project
 
 COPIER = Path(sys.executable).with_name("copier")
-CASES_FOLDER = ROOT / "tests" / "adopted"
+CASES_FOLDER = ROOT / "tests" / "project" / "adopted"
 ADDED = {
     ".copier-answers.yml",
     "docs/pytorch.md",

@@ -37,8 +37,6 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
-from copier import run_copy
-
 # Run as a script it belongs to no package, and finds the other modules of this one by their folder.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -46,7 +44,13 @@ from extensions import fleet  # noqa: E402
 from extensions.printed import complain, leave, one_line, say  # noqa: E402
 from extensions.recorded import ANSWERS, CannotCompare, own_files, recorded  # noqa: E402
 from extensions.regular import Unreadable, contents  # noqa: E402
-from extensions.templates import Templates, behind, checkout, git  # noqa: E402
+from extensions.templates import (  # noqa: E402
+    Templates,
+    behind,
+    checkout,
+    forget_other_repositories,
+    git,
+)
 
 # Lines of pyproject.toml that are rendered once, and from then on its owner's or uv's to change.
 OWNERS = re.compile(r'version = "[^"]*"|    "(?!torch|pytorch|triton)[\w.-]+>=[\d.]+",')
@@ -92,6 +96,8 @@ def own_sources() -> list[str]:
 
 def compare(project: Path, ask: fleet.Ask) -> Drift:
     """Render a project again, and compare. `ask` knows the clones of templates."""
+    from copier import run_copy
+
     try:
         answers = recorded(project)
         own = own_files(project)
@@ -270,6 +276,10 @@ def main() -> int:
     # A handler of its own: those of a template would end one project, and not this.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: sys.exit(128 + number))
+    forget_other_repositories()
+    # Copier keeps the environment that it is imported in. Here, so that each worker has it already.
+    import copier  # noqa: F401
+
     projects = [_resolved(path) for path in options.projects]
     if not projects:
         complain("name the folder of at least one project, such as `drift.py ../myproj`.")

@@ -462,10 +462,14 @@ def test_without_git_each_project_says_so(template: Path, good: Path, tmp_path: 
     assert all("git cannot be run" in row["problem"] for row in json.loads(done.stdout))
 
 
-def test_what_git_sets_for_a_hook_does_not_matter(template: Path, good: Path) -> None:
-    hook = {"GIT_DIR": "/nothing", "GIT_INDEX_FILE": "/nothing", "GIT_WORK_TREE": "/nothing"}
+def test_what_git_sets_for_a_hook_does_not_matter(
+    template: Path, good: Path, tmp_path: Path
+) -> None:
+    names = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_OBJECT_DIRECTORY")
+    hook = {name: str(tmp_path / name) for name in names}
     done = drift(template, good, environment=hook)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["nothing", "file", "empty", "self"])

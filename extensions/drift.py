@@ -41,7 +41,6 @@ from types import ModuleType
 from typing import Any
 
 import yaml
-from copier import run_copy
 
 # Run as a script it belongs to no package, and finds the other modules of this one by their folder.
 ROOT = Path(__file__).resolve().parents[1]
@@ -125,6 +124,8 @@ def is_owners(name: str) -> bool:
 
 def compare(project: Path, ask: workers.Ask) -> Drift:
     """Render a project again, and compare. `ask` knows the clones of templates."""
+    from copier import run_copy
+
     try:
         answers = recorded(project)
         own = own_files(project)
@@ -344,6 +345,9 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: sys.exit(128 + number))
     forget_other_repositories()
+    # Copier keeps the environment that it is imported in. Here, so that each worker has it already.
+    import copier  # noqa: F401
+
     projects = [_resolved(path) for path in options.projects]
     if not projects:
         complain("name the folder of at least one project, such as `drift.py ../myproj`.")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
+import sys
 import timeit
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from extensions.questions.machine import (
 )
 from extensions.tables.platforms import PLATFORMS
 from tests.support.cells import CELLS, LINES, TABLES
+from tests.support.unending import NO_KILL, ends, frozen, stop
 
 Tool = Callable[[str], dict[str, str]]
 NOWHERE = {"PATH": os.devnull}
@@ -175,6 +179,58 @@ def test_an_nvidia_smi_that_hangs_is_given_up(root, nvidia_smi, monkeypatch):
     monkeypatch.setattr(machine, "_TIMEOUT", 0.2)
     environ = nvidia_smi("sleep 20; echo 580.65.06, 9.0")
     assert this_machine(environ, root) == Machine()
+
+
+def test_what_nvidia_smi_leaves_behind_does_not_hold_its_answer(root, nvidia_smi, tmp_path):
+    pids = tmp_path / "pids"
+    left = f"sh -c 'trap \"\" HUP INT TERM; echo $$ >> {pids}; exec sleep 600'"
+    environ = nvidia_smi(f"echo 580.65.06, 9.0; setsid {left} & until [ -s {pids} ]; do :; done")
+    try:
+        assert this_machine(environ, root).kind == "cuda"
+    finally:
+        stop(pids)
+
+
+def test_an_nvidia_smi_that_hangs_is_ended_with_what_it_has_started(
+    root, nvidia_smi, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(machine, "_TIMEOUT", 2.0)
+    pids = tmp_path / "pids"
+    environ = nvidia_smi(f"sleep 600 & echo $! >> {pids}; sleep 600")
+    try:
+        assert this_machine(environ, root) == Machine()
+        assert ends(pids.read_text().strip())
+    finally:
+        stop(pids)
+
+
+@pytest.mark.parametrize("how", ["frozen", "no kill", "left behind"])
+def test_a_render_ends_whatever_nvidia_smi_does(root, nvidia_smi, tmp_path, template, how):
+    """The whole program, whose end could wait as well."""
+    pids, prelude = tmp_path / "pids", "pass"
+    sleep = f"echo $$ >> {pids}; exec sleep 600"
+    with ExitStack() as stack:
+        stack.callback(stop, pids)
+        if how == "frozen":
+            script = f"echo x > {stack.enter_context(frozen(tmp_path))}"
+        elif how == "no kill":
+            script, prelude = sleep, NO_KILL
+        else:
+            script = (
+                f"setsid sh -c 'trap \"\" HUP INT TERM; {sleep}' & until [ -s {pids} ]; do :; done"
+            )
+        path = os.pathsep.join([nvidia_smi(script)["PATH"], os.environ["PATH"]])
+        start = f"import os, sys; {prelude}; from copier._cli import CopierApp; CopierApp.run()"
+        arguments = ["copy", "--quiet", "--defaults", "--trust", template, tmp_path / "project"]
+        done = subprocess.run(
+            [sys.executable, "-W", "error::ResourceWarning", "-c", start, *arguments],
+            env={k: v for k, v in os.environ.items() if k != VARIABLE} | {"PATH": path},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "project" / "pyproject.toml").exists()
 
 
 @pytest.mark.parametrize("script", ["sleep 20", "printf '\\377\\376\\000\\n'", "exit 9", None])

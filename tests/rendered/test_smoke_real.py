@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from tests.rendered.test_real import project  # noqa: F401  (a fixture)
 from tests.support.project import Project
 
 pytestmark = pytest.mark.real
+SCRIPT = "scripts/smoke_test.py"
 
 
 def smoke_test(project: Project, *options: str) -> dict[str, Any]:  # noqa: F811
@@ -63,6 +66,32 @@ def test_it_diagnoses_and_its_next_command_helps(project: Project) -> None:  # n
     assert report["diagnosis"] == "torch-missing"
     project.uv(*shlex.split(report["next"])[1:])
     assert smoke_test(project)["diagnosis"] == "ok"
+
+
+@pytest.mark.parametrize("project", ["groups"], indirect=True)
+def test_the_surroundings_change_no_verdict(project: Project, tmp_path: Path) -> None:  # noqa: F811
+    """Flags and variables of Python, and a torch that the flags leave out."""
+    project.uv("sync")
+    python = str(project.path / ".venv" / "bin" / "python")
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("raise OSError('not this one')")
+    cases: list[tuple[list[str], dict[str, str]]] = [
+        (["-OO", "-W", "error"], {"PYTHONINSPECT": "1", "PYTHONWARNINGS": "error"}),
+        (["-I"], {"PYTHONPATH": str(tmp_path)}),
+        (["-P"], {"PYTHONOPTIMIZE": "2", "PYTHONWARNDEFAULTENCODING": "1", "PYTHONDEVMODE": "1"}),
+    ]
+    for flags, variables in cases:
+        done = subprocess.run(
+            [python, *flags, project.path / SCRIPT, "--json", "--distributed"],
+            # A torch beside it must not get in the way of its processes either.
+            cwd=tmp_path,
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+        )
+        report = json.loads(done.stdout)
+        assert (report["diagnosis"], report["distributed"]) == ("ok", "ok"), report
+        assert (done.returncode, report["warnings"]) == (0, [])
 
 
 @pytest.mark.parametrize("project", ["groups"], indirect=True)

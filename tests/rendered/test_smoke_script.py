@@ -583,6 +583,179 @@ def test_devices_that_do_not_work_together(machine) -> None:
     assert {x["device"] for x in report["checks"]} == {"cuda:0", "cuda:1"}
 
 
+# GPUs that torch does not find
+
+
+def broken_row(cell: str) -> str:
+    return smi().replace("NVIDIA H100, GPU-1234abcd", f"{cell}, {cell}").replace("9.0", cell)
+
+
+EIGHT = [f"{smi()}".replace("1234abcd", f"{number}") for number in range(8)]
+SEVEN = cuda(devices=["NVIDIA H100"] * 7)
+CELLS = [
+    "[GPU is lost]",
+    "[Unknown Error]",
+    "ERR!",
+    "[N/A]",
+    "[Insufficient Permissions]",
+    "[GPU requires reset]",
+]
+HANDLE = "Unable to determine the device handle for GPU0000:03:00.0: Unknown Error"
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("variable", [None, "0,1,2,3,4,5,6,7"])
+def test_a_gpu_that_is_lost_is_named(machine, cell: str, variable: str | None) -> None:
+    def eight(m: Machine) -> None:
+        rows = [*EIGHT[:3], broken_row(cell), *EIGHT[4:]]
+        m.tool("nvidia-smi", "\n".join(rows), asked="query-gpu")
+        m.environment |= {"CUDA_VISIBLE_DEVICES": variable} if variable else {}
+
+    named = f"torch finds 7 of 8 NVIDIA GPUs: nvidia-smi says {cell} of GPU 3"
+    case = ("gpu-missing", 2, named, SEVEN, eight)
+    for number, option in enumerate(["--all-gpus", "--distributed"]):
+        report = check(machine("groups", again=str(number)), case, option).report
+        assert report["next"] == "sudo dmesg --level err,warn"
+        assert f"nvidia-smi says {cell} of GPU 3" in report["warnings"]
+    # The first GPU alone is tried, and works.
+    first = ("ok", 0, named.replace("torch finds", "it finds"), SEVEN, eight)
+    check(machine("groups", again="first"), first)
+
+
+@pytest.mark.parametrize("code", [0, 15])
+def test_a_gpu_without_a_row_is_named(machine, code: int) -> None:
+    rows = "\n".join([*EIGHT[:7], HANDLE])
+    arrange = lambda m: m.tool("nvidia-smi", rows, code, asked="query-gpu")  # noqa: E731
+    words = f"torch finds 7 of 8 NVIDIA GPUs: {HANDLE}"
+    case = ("gpu-missing", 2, words, SEVEN, arrange)
+    report = check(machine(), case, "--all-gpus").report
+    assert report["driver"] == "580.95.05" and f"nvidia-smi: {HANDLE}" in report["warnings"]
+
+
+def test_fewer_devices_than_nvidia_smi_lists_are_named(machine) -> None:
+    case = ("gpu-missing", 2, "torch finds 7 of 8 NVIDIA GPUs", SEVEN, nvidia(*EIGHT))
+    check(machine(), case, "--all-gpus")
+    # One alone that does not say what it is.
+    rows = [*EIGHT[:7], smi(capability="[N/A]")]
+    words = "7 of 8 NVIDIA GPUs: nvidia-smi says [N/A] of GPU 7"
+    check(machine(again="one"), ("gpu-missing", 2, words, SEVEN, nvidia(*rows)), "--all-gpus")
+
+
+@pytest.mark.parametrize(
+    "arrange",
+    [
+        both(nvidia(*EIGHT), set_variable(CUDA_VISIBLE_DEVICES="0,1,2,3,4,5,6")),
+        both(nvidia(*EIGHT), set_variable(CUDA_VISIBLE_DEVICES="6,5,4,3,2,1,0,9,7")),
+        both(nvidia(*EIGHT), set_variable(CUDA_VISIBLE_DEVICES="GPU-0,GPU-1")),
+        both(nvidia(*EIGHT), set_variable(CUDA_VISIBLE_DEVICES="MIG-11")),
+        nvidia(*EIGHT[1:], smi(mig="Enabled")),
+    ],
+)
+def test_fewer_devices_can_be_meant(machine, arrange: Arrange) -> None:
+    case = ("ok", 0, "works on NVIDIA H100", SEVEN, arrange)
+    assert check(machine(), case, "--all-gpus").report["cause"].endswith("works on NVIDIA H100")
+
+
+def test_a_field_that_is_odd_fails_no_gpu_that_torch_finds(machine) -> None:
+    rows = [*EIGHT[:6], smi(mig="[Unknown Error]")]
+    check(machine(), ("ok", 0, "works on NVIDIA H100", SEVEN, nvidia(*rows)), "--all-gpus")
+
+
+@pytest.mark.parametrize(
+    ("says", "code", "diagnosis"),
+    [
+        ("Failed to initialize NVML: Insufficient Permissions", 4, "no-gpu"),
+        ("No devices were found", 6, "no-gpu"),
+        (HANDLE, 15, "gpu-missing"),
+        (broken_row("[GPU is lost]"), 0, "gpu-missing"),
+    ],
+)
+def test_what_nvidia_smi_says_is_shown(machine, says: str, code: int, diagnosis: str) -> None:
+    arrange = both(
+        nvidia_on_pci("dev/nvidia0"),
+        lambda m: m.file("proc/driver/nvidia/version", "NVRM: Kernel Module  580.95.05  x"),
+        lambda m: m.tool("nvidia-smi", says, code, asked="query-gpu"),
+    )
+    words = "nvidia-smi says [GPU is lost] of GPU 0" if "lost" in says else says
+    report = check(machine(), (diagnosis, 2, words, cuda(), arrange)).report
+    assert any(words in warning for warning in report["warnings"])
+
+
+def test_a_cpu_build_beside_a_lost_gpu_is_not_replaced(machine) -> None:
+    lost = nvidia(broken_row("[GPU is lost]"))
+    check(machine(), ("ok", 0, "works on the CPU", cpu(), lost))
+    both_of_two = nvidia(EIGHT[0], broken_row("[GPU is lost]"))
+    check(machine(again="one"), ("cpu-build-beside-gpu", 1, "NVIDIA", cpu(), both_of_two))
+
+
+def test_an_amd_gpu_that_torch_does_not_find_is_named(machine) -> None:
+    def two(m: Machine) -> None:
+        amd(m)
+        m.file("sys/class/kfd/kfd/topology/nodes/2/properties", "gfx_target_version 90402\n")
+
+    one = rocm(devices=["MI300X"], kernels=["gfx942"])
+    check(machine("extras"), ("ok", 0, "it finds 1 of 2 AMD GPUs", one, two), "--all-gpus")
+    hidden = both(two, set_variable(HIP_VISIBLE_DEVICES="0"))
+    report = check(machine("extras", again="0"), ("ok", 0, "MI300X", one, hidden)).report
+    assert report["cause"].endswith("works on MI300X")
+
+
+# The build that a machine gets
+
+
+GPU_FIRST = {"backends": ["cpu", "cu126", "cu130", "xpu"], "default_backend": "cu130"}
+REINSTALL = " --reinstall-package torch --reinstall-package torchvision"
+CUDA_126 = cuda(version="2.14.1+cu126", cuda="12.6")
+BROKEN = {"import_error": "libc: gone"}
+
+
+@pytest.mark.parametrize(
+    ("torch", "arrange", "options", "command"),
+    [
+        # Without its companion, and beside a GPU for which the project has a build.
+        (cpu(), nvidia(), [], "uv sync"),
+        (cpu(), nvidia(smi("550.54.15")), [], "uv run --no-group cu130 --group cu126 SCRIPT"),
+        (cpu(), arc, [], "uv run --no-group cu130 --group xpu SCRIPT"),
+        (cuda(), arc, [], "uv run --no-group cu130 --group xpu SCRIPT"),
+        (cuda(), nvidia(smi("550.54.15")), [], "uv run --no-group cu130 --group cu126 SCRIPT"),
+        # It fits as it is, or is meant.
+        (cpu(), nothing, [], f"uv run --no-group cu130 --group cpu{REINSTALL} SCRIPT"),
+        (cpu(), amd, [], f"uv run --no-group cu130 --group cpu{REINSTALL} SCRIPT"),
+        (
+            cpu(),
+            nvidia(),
+            ["--allow-cpu"],
+            f"uv run --no-group cu130 --group cpu{REINSTALL} SCRIPT",
+        ),
+        (
+            cpu(),
+            nvidia(),
+            ["--expect", "cpu"],
+            f"uv run --no-group cu130 --group cpu{REINSTALL} SCRIPT",
+        ),
+        (cuda(), nvidia(), [], f"uv sync{REINSTALL}"),
+        (cuda(), nothing, [], f"uv sync{REINSTALL}"),
+        (CUDA_126, nvidia(), [], f"uv run --no-group cu130 --group cu126{REINSTALL} SCRIPT"),
+        # Broken as well: then all is installed anew.
+        (cpu(**BROKEN), nvidia(), [], f"uv sync{REINSTALL}"),
+        (cuda(**BROKEN), nvidia(), [], f"uv sync{REINSTALL}"),
+        (cpu(**BROKEN), nothing, [], f"uv run --no-group cu130 --group cpu{REINSTALL} SCRIPT"),
+        (cpu(version="2.13.0+cpu"), nvidia(), [], "uv sync"),
+    ],
+)
+def test_the_next_command_brings_the_build_that_the_machine_gets(
+    tmp_path, template: Path, torch: dict[str, Any], arrange: Arrange, options: list[str], command
+) -> None:
+    answers = {"torch_version": "2.14", "strategy": "groups", **GPU_FIRST}
+    project = copied(template, tmp_path / "project", answers)
+    m = Machine(tmp_path / "m", project, incomplete=True)
+    arrange(m)
+    report = m.run("--json", *options, torch=torch).report
+    broken = "torch-broken" if "import_error" in torch else "companion-missing"
+    assert report["diagnosis"] == broken
+    assert report["next"] == command.replace("SCRIPT", SCRIPT)
+
+
 def test_a_backend_that_a_build_lacks_is_no_failure(machine) -> None:
     """Windows has no NCCL."""
     report = check(

@@ -17,9 +17,12 @@ platform.system = FACTS.get("system", "Linux").strip
 
 
 def end(how):
-    """Do what no except clause can catch."""
+    """Do what no except clause can catch; a path is written to."""
     if how == "hang":
-        time.sleep(60)
+        time.sleep(600)
+    if how.startswith("/"):
+        with open(how, "w") as file:
+            file.write("x")
     os.write(2, b"terminate called without an active exception\n")
     os.kill(os.getpid(), signal.SIGABRT)
 
@@ -79,6 +82,9 @@ class Tensor:
     def norm(self):
         return abs(self.value)
 
+    def sum(self):
+        return 1024 * self.value
+
 
 class Device:
     def __init__(self, kind):
@@ -132,19 +138,33 @@ def randn(*size):
     return Tensor(2.0)
 
 
+def ones(size):
+    return Tensor(1.0)
+
+
 distributed = types.ModuleType("torch.distributed")
 
 
 def init_process_group(backend, meeting, rank, world_size):
-    """The rank `waits_for_ever` waits for the others, which fail."""
+    """The rank `waits_for_ever` waits for the others, which fail; without `group` all goes well."""
+    global ranks
+    ranks = world_size
     if rank == FACTS.get("waits_for_ever"):
-        time.sleep(60)
+        end(FACTS.get("waits", "hang"))
+    if "group" not in FACTS:
+        return
     os.write(2, FACTS.get("before", "").encode())
     os.write(2, f"RuntimeError: {FACTS['group']}\n{FACTS.get('after', '')}".encode())
     os._exit(1)
 
 
+def all_reduce(total):
+    total.value *= FACTS.get("sums", ranks)
+
+
 distributed.init_process_group = init_process_group
+distributed.all_reduce = all_reduce
+distributed.destroy_process_group = lambda: None
 distributed.is_available = lambda: True
 for name in FACTS.get("groups", ["nccl", "xccl", "gloo"]):
     setattr(distributed, f"is_{name}_available", lambda: True)

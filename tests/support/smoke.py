@@ -91,6 +91,9 @@ class Machine:
     environment: dict[str, str] = field(default_factory=dict)
     denied: list[str] = field(default_factory=list)
     limits: str = ""
+    flags: list[str] = field(default_factory=list)
+    # Python that runs before the smoke test, in its process.
+    before: str = "pass"
     incomplete: bool = False
     in_an_image: bool = False
 
@@ -131,6 +134,23 @@ class Machine:
 
     def run(self, *options: str, torch: dict[str, Any] | None = None) -> Outcome:
         """Run the project's smoke test with the Python of these tests."""
+        command, environment = self.command(*options, torch=torch)
+        done = subprocess.run(
+            command,
+            env=environment,
+            cwd=self.folder,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Outcome(done.returncode, done.stdout + done.stderr)
+
+    def command(
+        self, *options: str, torch: dict[str, Any] | None = None
+    ) -> tuple[list[str], dict[str, str]]:
+        """Put the project's smoke test in place; what runs it, and in which environment."""
         script = self.folder / "project" / "scripts" / "smoke_test.py"
         script.parent.mkdir(parents=True, exist_ok=True)
         text = self.project.text("scripts/smoke_test.py")
@@ -155,7 +175,7 @@ class Machine:
         python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n', "utf-8")
         python.chmod(0o755)
         start = (
-            "import os, platform, runpy, sys; del sys.argv[0]; may = os.access;"
+            f"import os, platform, runpy, sys; del sys.argv[0]; may = os.access; {self.before};"
             f"sys.executable = {str(python)!r};"
             f"os.access = lambda x, mode: str(x) not in {self.denied} and may(x, mode);"
             f"platform.system, platform.machine = {system!r}.strip, {machine!r}.strip;"
@@ -168,17 +188,8 @@ class Machine:
             paths["PYTHONPATH"] += os.pathsep + str(self.folder / "more")
         # /bin holds the shell's own commands and nothing that the script asks for.
         fake_facts = {"FAKE_TORCH": json.dumps({"system": system, **torch})} if torch else {}
-        done = subprocess.run(
-            [sys.executable, "-S", "-c", start, str(script), *options],
-            env={**kept, **paths, **fake_facts, **self.environment},
-            cwd=self.folder,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=60,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Outcome(done.returncode, done.stdout + done.stderr)
+        command = [sys.executable, "-S", *self.flags, "-c", start, str(script), *options]
+        return command, {**kept, **paths, **fake_facts, **self.environment}
 
 
 def known_commands(project: Project) -> set[str]:

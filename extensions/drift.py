@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["copier>=9.19,<10", "copier-template-extensions>=0.3.4"]
+# dependencies = ["copier>=9.19,<10", "copier-template-extensions>=0.3.4", "tomlkit>=0.13"]
 # ///
 """Tell how far projects have drifted from what the template rendered for them.
 
@@ -8,11 +8,12 @@
 
 Each project is rendered again, at the version and with the answers that it recorded. A file drifts
 if it is missing, lacks lines that were rendered, or is extra: there, though only other answers
-render it. Lines and files that its owner added are no drift, nor are its version and packages.
+render it. Lines and files that its owner added are no drift. Of `pyproject.toml` PyTorch's parts
+drift, where they are not as the answers say; nothing else of it does, nor any file of its owner's.
 Several projects get one line each, as soon as it is known. One that cannot be compared, whatever is
 in it, costs its own line: only regular files are read, up to a size, and its time has a limit.
 Files that a project may change as it likes stand in its `pyproject.toml`, as patterns:
-`[tool.torch-uv-template] own = ["README.md", ".github/*"]`.
+`[tool.torch-uv-template] own = ["scripts/*", ".github/*"]`.
 
 A render runs the template's code. That is the template of this checkout, wherever it was cloned
 from; others are named by --trust, as they are recorded: only addresses by https and ssh are alike.
@@ -33,23 +34,41 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from textwrap import indent
+from types import ModuleType
 from typing import Any
 
-from copier import run_copy
+import yaml
 
 # Run as a script it belongs to no package, and finds the other modules of this one by their folder.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 
 from extensions.fleet import workers  # noqa: E402
 from extensions.fleet.printed import complain, leave, one_line, say  # noqa: E402
-from extensions.fleet.recorded import ANSWERS, CannotCompare, own_files, recorded  # noqa: E402
-from extensions.fleet.templates import Templates, behind, checkout, git  # noqa: E402
+from extensions.fleet.recorded import (  # noqa: E402
+    ANSWERS,
+    PYPROJECT,
+    CannotCompare,
+    own_files,
+    recorded,
+)
+from extensions.fleet.templates import (  # noqa: E402
+    Templates,
+    behind,
+    checkout,
+    forget_other_repositories,
+    git,
+    module,
+)
 from extensions.project.regular import Unreadable, contents  # noqa: E402
 
-# Lines of pyproject.toml that are rendered once, and from then on its owner's or uv's to change.
+# Lines of pyproject.toml that versions below 0.3 rendered once, and are its owner's or uv's since.
 OWNERS = re.compile(r'version = "[^"]*"|    "(?!torch|pytorch|triton)[\w.-]+>=[\d.]+",')
+# What an adoption renders only where it is asked for.
+LEFT_OUT = (".pre-commit-config.yaml", "renovate.json")
 # Characters of a project's that are shown.
 LONGEST_WORD = 20
 LONGEST_PROBLEM = 400
@@ -57,7 +76,8 @@ LONGEST_PROBLEM = 400
 
 @dataclass(frozen=True)
 class Drift:
-    """`changed` maps a file to the number of its rendered lines that are gone."""
+    """`changed` maps a file to the number of its rendered lines that are gone, and `parts` are the
+    keys of `pyproject.toml` that are not as the answers say."""
 
     project: str
     version: str = ""
@@ -67,11 +87,12 @@ class Drift:
     missing: list[str] = field(default_factory=list)
     extra: list[str] = field(default_factory=list)
     changed: dict[str, int] = field(default_factory=dict)
+    parts: list[str] = field(default_factory=list)
     problem: str = ""
 
     @property
     def files(self) -> int:
-        return len(self.missing) + len(self.extra) + len(self.changed)
+        return len(self.missing) + len(self.extra) + len(self.changed) + bool(self.parts)
 
     @property
     def code(self) -> int:
@@ -81,7 +102,7 @@ class Drift:
 
 def own_sources() -> list[str]:
     """This checkout, and where it was cloned from."""
-    here = Path(__file__).resolve().parents[1]
+    here = ROOT
     sources = [str(here)]
     # The address as it was typed, and what `insteadOf` makes of it.
     for command in (["config", "remote.origin.url"], ["remote", "get-url", "origin"]):
@@ -90,8 +111,21 @@ def own_sources() -> list[str]:
     return sources
 
 
+@cache
+def owners() -> tuple[str, ...]:
+    """The files and folders of an owner's, which are rendered once; copier.yml names them."""
+    content = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
+    return tuple(p.strip("/") for p in content["_skip_if_exists"] if p.startswith("/"))
+
+
+def is_owners(name: str) -> bool:
+    return any(name == path or name.startswith(f"{path}/") for path in owners())
+
+
 def compare(project: Path, ask: workers.Ask) -> Drift:
     """Render a project again, and compare. `ask` knows the clones of templates."""
+    from copier import run_copy
+
     try:
         answers = recorded(project)
         own = own_files(project)
@@ -100,13 +134,25 @@ def compare(project: Path, ask: workers.Ask) -> Drift:
         if isinstance(clone, CannotCompare):
             raise clone
         template = checkout(clone, version)
+        editor = module(template, "project.drifted")
+
+        def left(name: str) -> bool:
+            return own(name) or is_owners(name) or (name == PYPROJECT and editor is not None)
+
         # Beside the clone it goes with it, even if this process is killed.
         with tempfile.TemporaryDirectory(dir=clone.parent, ignore_cleanup_errors=True) as folder:
             fresh = Path(folder) / project.name
             given = {k: v for k, v in answers.items() if not str(k).startswith("_")}
             run_copy(str(template), fresh, given, defaults=True, unsafe=True, quiet=True)
-            missing, changed = differences(fresh, project, template, source, own)
-            extra = extra_files(template, given, fresh, project, own)
+            missing, changed = differences(fresh, project, template, source, left)
+            extra = extra_files(template, given, fresh, project, left)
+            parts: list[str] = []
+            if editor and not own(PYPROJECT):
+                text = contents(project, PYPROJECT)
+                missing += [PYPROJECT] if text is None else []
+                # What was not recorded has the default, as in the other files.
+                every = yaml.safe_load((fresh / ANSWERS).read_text("utf-8"))
+                parts = [] if text is None else drifted_parts(editor, text, every)
         releases = behind(clone, version)
     except CannotCompare as problem:
         return failed(project, str(problem))
@@ -123,7 +169,16 @@ def compare(project: Path, ask: workers.Ask) -> Drift:
         missing=missing,
         extra=extra,
         changed=changed,
+        parts=parts,
     )
+
+
+def drifted_parts(editor: ModuleType, text: bytes, answers: dict[str, Any]) -> list[str]:
+    """Those of PyTorch's parts of a pyproject.toml that are not as the answers say."""
+    try:
+        return list(editor.drifted(text.decode("utf-8"), answers))
+    except editor.CannotEdit as error:
+        raise CannotCompare(f"its {error}") from None
 
 
 def failed(project: Path, reason: str) -> Drift:
@@ -149,10 +204,11 @@ def differences(
             leave = f'own = ["{name}"] below [tool.torch-uv-template] leaves it out'
             raise CannotCompare(f"its {name} cannot be read: {error}; {leave}") from None
         if found is None:
-            missing.append(name)
+            if name not in LEFT_OUT:
+                missing.append(name)
             continue
         text = file.read_text(encoding="utf-8", errors="replace")
-        theirs = OWNERS.fullmatch if name == "pyproject.toml" else lambda line: None
+        theirs = OWNERS.fullmatch if name == PYPROJECT else lambda line: None
         lines = found.decode("utf-8", "replace").splitlines()
         rendered = [_recorded(line, lines, str(template), source) for line in text.splitlines()]
         if count := lost([line for line in rendered if not theirs(line)], lines):
@@ -259,6 +315,7 @@ def one(drift: Drift) -> str:
     lines = [f"{name}: missing" for name in drift.missing]
     lines += [f"{name}: extra, for these answers" for name in drift.extra]
     lines += [f"{name}: {count} rendered lines gone" for name, count in drift.changed.items()]
+    lines += [f"{PYPROJECT}: {part} is not as the answers say" for part in drift.parts]
     return "\n".join(lines or [f"{name}: as rendered by {drift.version}."])
 
 
@@ -287,6 +344,10 @@ def main() -> int:
     # A handler of its own: those of a template would end one project, and not this.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: sys.exit(128 + number))
+    forget_other_repositories()
+    # Copier keeps the environment that it is imported in. Here, so that each worker has it already.
+    import copier  # noqa: F401
+
     projects = [_resolved(path) for path in options.projects]
     if not projects:
         complain("name the folder of at least one project, such as `drift.py ../myproj`.")

@@ -16,9 +16,9 @@ import jinja2
 import pytest
 from jinja2.bccache import Bucket, BytecodeCache
 
-from tests import world
-from tests.project import Project
 from tests.pytorch_index import PyTorchIndex
+from tests.support import world
+from tests.support.project import Project
 
 world.enter()
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import re
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ..project.own import owned
 from ..project.regular import Unreadable, contents
 
-ANSWERS = ".copier-answers.yml"
+ANSWERS, PYPROJECT = ".copier-answers.yml", "pyproject.toml"
 # Far more than projects have, and little enough to be handled at once.
 LARGEST_ANSWERS = 64_000  # bytes
 LARGEST_PYPROJECT = 256_000  # bytes
-MOST_PATTERNS = 1_000
-LONGEST_PATTERN = 500  # characters
 
 
 class CannotCompare(Exception):
@@ -70,22 +67,9 @@ def _parsed(text: str) -> Any:
 def own_files(project: Path) -> Callable[[str], bool]:
     """Whether a file is the project's own, by its name. Raises CannotCompare."""
     try:
-        text = contents(project, "pyproject.toml", LARGEST_PYPROJECT)
-        settings = tomllib.loads((text or b"").decode("utf-8"))
-    except (RecursionError, Unreadable, ValueError) as error:
-        raise CannotCompare(f"its pyproject.toml cannot be read: {error}") from None
-    table = settings.get("tool", {})
-    if isinstance(table, dict):
-        table = table.get("torch-uv-template", {})
-    own = table.get("own", []) if isinstance(table, dict) else None
-    if not isinstance(own, list) or not all(isinstance(pattern, str) for pattern in own):
-        raise CannotCompare(
-            "its pyproject.toml names its own files by something else than a list of texts; "
-            'expected, below [tool.torch-uv-template]: own = ["README.md"]'
-        )
-    if len(own) > MOST_PATTERNS or any(len(pattern) > LONGEST_PATTERN for pattern in own):
-        raise CannotCompare(
-            f"its pyproject.toml names its own files by more than {MOST_PATTERNS} patterns, or by "
-            f'one of more than {LONGEST_PATTERN} characters; nearest: own = ["docs/*"]'
-        )
-    return lambda name: any(fnmatch.fnmatch(name, pattern) for pattern in own)
+        text = contents(project, PYPROJECT, LARGEST_PYPROJECT)
+        return owned((text or b"").decode("utf-8"))
+    except (Unreadable, UnicodeDecodeError) as error:
+        raise CannotCompare(f"its {PYPROJECT} cannot be read: {error}") from None
+    except ValueError as error:
+        raise CannotCompare(f"its {PYPROJECT} {error}") from None

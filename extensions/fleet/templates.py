@@ -7,9 +7,13 @@ import os
 import re
 import shlex
 import shutil
+import sys
 import tempfile
 from hashlib import sha256
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 from .recorded import CannotCompare
 from .workers import Program
@@ -34,9 +38,10 @@ class Git(Program):
 
     def __init__(self, *arguments: str, cwd: Path) -> None:
         self.arguments = arguments
-        kept = {k: v for k, v in os.environ.items() if not OF_ANOTHER_REPOSITORY.fullmatch(k)}
         try:
-            super().__init__(["git", *arguments], cwd, {**kept, "GIT_TERMINAL_PROMPT": "0"}, LIMIT)
+            super().__init__(
+                ["git", *arguments], cwd, {**os.environ, "GIT_TERMINAL_PROMPT": "0"}, LIMIT
+            )
         except OSError as error:
             raise CannotCompare(f"git cannot be run: {error.strerror}; is it on PATH?") from None
 
@@ -53,6 +58,12 @@ class Git(Program):
                 f"git {self.arguments[0]}: {(errors.splitlines() or ['failed'])[0]}"
             )
         return output.strip()
+
+
+def forget_other_repositories() -> None:
+    """Let git find repositories by their folders, here and in Copier."""
+    for name in filter(OF_ANOTHER_REPOSITORY.fullmatch, list(os.environ)):
+        del os.environ[name]
 
 
 def git(*arguments: str, cwd: Path) -> str:
@@ -139,6 +150,25 @@ def checkout(clone: Path, version: str) -> Path:
         with contextlib.suppress(OSError):
             own.rename(target)
     return target
+
+
+def module(template: Path, name: str) -> ModuleType | None:
+    """A module of that version's extensions, beside those of other versions; None if it has none.
+
+    The package has the name under which the version's own extension imports it for a render.
+    """
+    folder = (template / "extensions").resolve()
+    if not folder.joinpath(*name.split(".")).with_suffix(".py").exists():
+        return None
+    package = f"torch_uv_template_{sha256(str(folder).encode()).hexdigest()[:12]}"
+    if package not in sys.modules:
+        spec = spec_from_file_location(
+            package, folder / "__init__.py", submodule_search_locations=[str(folder)]
+        )
+        assert spec and spec.loader
+        sys.modules[package] = module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[package])
+    return import_module(f"{package}.{name}")
 
 
 def behind(clone: Path, version: str) -> int | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from copier import run_copy, run_recopy, run_update
 from copier.errors import UserMessageError
 
@@ -18,8 +19,8 @@ from tests.support.git import committed, git, tagged_template
 from tests.support.project import Project, copied
 
 OWNERS = (
-    *("README.md", "LICENSE", ".editorconfig", ".gitattributes", ".gitignore", ".python-version"),
-    *(".vscode", "src", "tests"),
+    *("README.md", "LICENSE", "src", "tests", ".editorconfig", ".gitattributes", ".gitignore"),
+    *(".python-version", ".vscode"),
 )
 ADOPTED = """\
 [project]
@@ -69,6 +70,14 @@ def changed(project: Project) -> set[str]:
 
 
 # The owner's files
+
+
+def test_the_lists_of_copier_yml_name_the_same_files() -> None:
+    content = yaml.safe_load((ROOT / "copier.yml").read_text("utf-8"))
+    excluded = content["_exclude"][0].partition("{% endif %}")[0].split("\n")[1:-1]
+    skipped = [path for path in content["_skip_if_exists"] if path.startswith("/")]
+    assert excluded == ["/pyproject.toml", *skipped]
+    assert skipped == [f"/{name}" for name in OWNERS]
 
 
 def test_an_update_neither_touches_nor_brings_back_an_owner_s_file(project: Project) -> None:

@@ -1,6 +1,6 @@
 """`copier update` from every release: what is its owner's stays byte for byte, PyTorch's parts of
 `pyproject.toml` are those of a fresh render, and the template's files merge as if the edits had
-been made after the update."""
+been made after the update, or are in conflicts that are counted."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from copier import run_update
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from extensions.project.conflicts import conflicts
 from extensions.project.readme import LINK, MOVED
 from tests.conftest import ROOT, THIS_PYTHON
 from tests.project.test_editor import choices_of, parts, rest
@@ -159,9 +160,14 @@ class Update:
         assert [line for line in lost if not line.startswith("dependencies   = ")] == []
 
     def _templates_files(self, after: dict[str, str]) -> None:
-        fresh = texts(self.fresh)
+        fresh, in_conflict = texts(self.fresh), conflicts(self.project.path)
+        assert not {"pyproject.toml", "README.md"} & set(in_conflict)
         for name in {*after, *fresh} - {"pyproject.toml"}:
-            if not is_owners(name):
+            if name in in_conflict:
+                # What is to be resolved holds every line of the owner's.
+                own = without(self.rendered[name], self.before[name])
+                assert without(after[name], "\n".join(own)) == [], name
+            elif not is_owners(name):
                 assert after.get(name) == fresh.get(name), name
         assert f"_commit: {NEWEST}\n" in after[".copier-answers.yml"]
 
@@ -333,6 +339,24 @@ def test_what_changed_its_strategy_can_be_locked(
     update.project.redirect(index.url)
     update.project.environment = {"UV_DEFAULT_INDEX": index.pypi_url}
     assert {p["name"] for p in update.project.lock()["package"]} >= {"torch", "ruff", "tqdm"}
+
+
+@pytest.mark.parametrize("version", released())
+def test_a_section_of_an_old_readme_that_was_edited_stays_and_is_named(
+    template_with_releases: Path, tmp_path: Path, capfd, version: str
+) -> None:
+    project = copied(template_with_releases, tmp_path / "project", {}, vcs_ref=version)
+    readme = project.path / "README.md"
+    text = project.text("README.md").replace(
+        "\n## Not supported\n\n", "\n## Not supported\n\nAnd not on my laptop.\n\n"
+    )
+    readme.write_text(text, "utf-8")
+    committed(project.path)
+    run_update(project.path, defaults=True, overwrite=True, unsafe=True)
+    after = project.text("README.md")
+    assert "And not on my laptop." in after and "\n## Upgrade PyTorch\n" not in after
+    said = capfd.readouterr().err
+    assert "README.md: docs/pytorch.md says now what it says under Not supported, which you" in said
 
 
 def test_copier_knows_that_a_project_is_behind(

@@ -235,7 +235,7 @@ def test_pull_requests_from_elsewhere_do_not_stop_the_updates(
     release(template)
     repository.pulls = others
     repository.run()
-    assert repository.changes() == [".copier-answers.yml", ".gitignore"]
+    assert repository.changes() == [".copier-answers.yml", ".pre-commit-config.yaml"]
     assert [call for call in repository.calls if call.startswith("pr create")]
 
 
@@ -246,14 +246,14 @@ def test_a_branch_without_a_pull_request_is_made_anew(template: Path, tmp_path: 
     git(repository.remote, "branch", "template-update", "main")
     repository.pulls = [pull(state="CLOSED")]
     repository.run()
-    assert repository.changes() == [".copier-answers.yml", ".gitignore"]
+    assert repository.changes() == [".copier-answers.yml", ".pre-commit-config.yaml"]
     # Again, from a branch that has gone another way.
     git(repository.project.path, "commit", "--quiet", "--allow-empty", "--message", "Other")
     git(repository.project.path, "push", "--quiet", "--force", str(repository.remote),
         "main:template-update")  # fmt: skip
     shutil.rmtree(tmp_path / "checkout")
     repository.run()
-    assert repository.changes() == [".copier-answers.yml", ".gitignore"]
+    assert repository.changes() == [".copier-answers.yml", ".pre-commit-config.yaml"]
 
 
 def test_a_failure_to_list_pull_requests_fails_the_job(template: Path, tmp_path: Path) -> None:

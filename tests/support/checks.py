@@ -460,7 +460,7 @@ def the_smoke_test_expects_what_the_table_says(project: Project) -> None:
 def the_smoke_test_fits_on_a_few_pages(project: Project) -> None:
     text = project.text("scripts/smoke_test.py")
     # The tables before that grow with the project's builds.
-    assert text.partition("# What can be wrong")[2].count("\n") <= 960
+    assert text.partition("# What can be wrong")[2].count("\n") <= 1080
     lines = text.splitlines()
     assert not [line for line in lines if len(line) > 88 and "noqa: E501" not in line]
 

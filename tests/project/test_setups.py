@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -128,6 +131,22 @@ def installed(project: Project, commands: list[str]) -> dict[tuple[str, str], di
     return found
 
 
+GUARDED = "uv.lock: every platform and choice has its PyTorch build.\n"
+
+
+def guarded(project: Project) -> str:
+    """What the guard that an adoption brings says of the lock."""
+    done = subprocess.run(
+        [sys.executable, "scripts/check_lock.py"],
+        cwd=project.path,
+        env={**os.environ, "UV_DEFAULT_INDEX": project.environment["UV_DEFAULT_INDEX"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
 EXACT = {name: setup for name, setup in SETUPS.items() if setup.exact}
 
 
@@ -154,6 +173,7 @@ def test_every_platform_and_choice_gets_the_build_that_it_got(
     # What has no wheel on an index of CUDA builds could not be installed there, and can now.
     claimed = [PLATFORMS[p].label for p in EXACT[name].answers.get("platforms", PLATFORMS)]
     assert set(after) == {(command, label) for command in commands for label in claimed}
+    assert guarded(project) == GUARDED
 
 
 # Not every build can stay here; those that the project chose do, and it can be locked.
@@ -179,6 +199,7 @@ def test_what_can_be_locked_can_be_locked_again(
     chosen = {cell: found["torch"] for cell, found in before.items() if "+" in str(found)}
     if name != "extra-index-url":
         assert {cell: after[cell]["torch"] for cell in chosen} == chosen
+    assert guarded(project) == GUARDED
 
 
 # Laws over set-ups that are drawn

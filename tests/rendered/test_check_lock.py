@@ -438,19 +438,40 @@ def test_no_pytorch_index_is_the_default(lockable: Render, build: str) -> None:
     assert any(line.startswith("uv.lock: ruff ") for line in lines)
 
 
-# What cannot be checked
+# A project that was adopted
 
 
-def test_no_environments(locked: Project) -> None:
-    file = locked.path / "pyproject.toml"
+def without_environments(project: Project) -> Project:
+    file = project.path / "pyproject.toml"
     text = re.sub(
-        r"^(required-)?environments = \[\n.*?^\]\n", "", locked.text("pyproject.toml"),
+        r"^(required-)?environments = \[\n.*?^\]\n", "", project.text("pyproject.toml"),
         flags=re.M | re.S,
     )  # fmt: skip
     file.write_text(text, "utf-8")
-    locked.lock()
-    message = "pyproject.toml names no environments, so there is nothing to check for."
-    assert check(locked) == (1, [message])
+    project.lock()
+    return project
+
+
+def test_without_environments_it_goes_through_the_platforms_of_the_answers(locked: Project) -> None:
+    without_environments(locked)
+    assert check(locked)[0] == 0
+    change(locked, r"(/torch-[^/]+-)win_amd64", r"\1win_arm64", count=0)
+    code, lines = check(locked)
+    assert code == 1
+    assert any("torch" in line and "no wheel for this platform" in line for line in lines)
+
+
+def test_a_project_without_settings_of_uv_is_checked(lockable: Render) -> None:
+    project = lockable(torch_version="2.13", strategy="pypi")
+    text = project.text("pyproject.toml")
+    head, _, rest = text.partition("[tool.uv]\n")
+    whole = head + rest[rest.index("[tool.ruff") :]
+    (project.path / "pyproject.toml").write_text(whole, "utf-8")
+    project.lock()
+    assert check(project)[0] == 0
+
+
+# What cannot be checked
 
 
 def test_a_lock_with_a_conflict_of_git(locked: Project) -> None:

@@ -203,11 +203,7 @@ class TorchIndex(Extension):
         known = contract.read(context)
         asked = contract.asked(key, known)
         if key == contract.KEYS[0]:
-            self.check_first(context)
-            if reason := there.refusal(self._there(context)):
-                raise UserMessageError(f"{reason}.")
-            self.adopted(context)
-            stopped.undo_when_stopped()
+            self._begin(context)
         if key == contract.KEYS[-1]:
             self._try_edit(context)
         conf = context["_copier_conf"]
@@ -326,9 +322,22 @@ class TorchIndex(Extension):
         _, conf = self._place(context)
         return dict(contract.read({**conf["user_defaults"], **conf["data"]}))
 
+    def _begin(self, context: Context) -> None:
+        """What comes before the first question. Raises UserMessageError where there is none."""
+        self.check_first(context)
+        if reason := there.refusal(self._there(context)):
+            raise UserMessageError(f"{reason}.")
+        self.adopted(context)
+        stopped.undo_when_stopped()
+
     @pass_context
     def prompts_for(self, context: Context, key: str) -> bool:
-        """Whether a person is asked: of a project that is adopted, only what it does not say."""
+        """Whether a person is asked: of a project that is adopted, only what it does not say.
+
+        Of each question Copier wants to know this first.
+        """
+        if key == contract.KEYS[0]:
+            self._begin(context)
         adopted = self.adopted(context)
         return key in adopted.open or not adopted.answers
 

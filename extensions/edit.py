@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,8 +112,12 @@ def update(project: Project, version: Version) -> Iterator[str]:
     repository = Repository(project.folder)
     before_text = (repository.committed(project.answers_file) or b"").decode("utf-8", "replace")
     before = answers_in(before_text) or {}
-    said = _give_back(project, repository)
-    is_own = owned(project.text(PYPROJECT) or "")
+    try:
+        is_own = owned(project.text(PYPROJECT) or "")
+    except ValueError as error:
+        raise Stop(f"{PYPROJECT} {error}") from None
+    _give_back(project, repository, is_own)
+    said = []
     if is_own(PYPROJECT):
         said.append(f"{PYPROJECT} is among the files of your own: PyTorch's parts are as they were")
     else:
@@ -150,13 +154,8 @@ def update(project: Project, version: Version) -> Iterator[str]:
     yield f"  {project.plan.install}"
 
 
-def _give_back(project: Project, repository: Repository) -> list[str]:
+def _give_back(project: Project, repository: Repository, is_own: Callable[[str], bool]) -> None:
     """Have the files that the project keeps to itself as they were before the update."""
-    text = (repository.committed(PYPROJECT) or b"").decode("utf-8", "replace")
-    try:
-        is_own = owned(text)
-    except ValueError as error:
-        return [f"{PYPROJECT}: {error}"]
     repository.restore([n for n in repository.tracked() if is_own(n) and n != project.answers_file])
     for name in repository.new():
         if is_own(name) or is_own(name.removesuffix(".rej")):
@@ -165,7 +164,6 @@ def _give_back(project: Project, repository: Repository) -> list[str]:
             for folder in file.relative_to(project.folder).parents:
                 with contextlib.suppress(OSError):
                     (project.folder / folder).rmdir()
-    return []
 
 
 def _move_sections(project: Project, before: str) -> list[str]:

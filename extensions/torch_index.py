@@ -78,7 +78,7 @@ class _Text:
     def __init__(self, text: str) -> None:
         self._text = text
 
-    def render(self, *_: Any, **__: Any) -> str:
+    def render(self, /, *_: Any, **__: Any) -> str:
         return self._text
 
 
@@ -92,7 +92,7 @@ class _Call:
         self._template = template
         self._own = {name: template.globals[name], "of_question": key}
 
-    def render(self, *known: Any, **more: Any) -> str:
+    def render(self, /, *known: Any, **more: Any) -> str:
         return self._template.render(*known, **{**more, **self._own})
 
 
@@ -194,19 +194,16 @@ class TorchIndex(Extension):
     def asks_for(self, context: Context, key: str) -> bool:
         """Whether a question matters.
 
-        Raises UserMessageError if the answer was given in advance and cannot work, and at the first
-        question for what `check_first` refuses: the person sees the reason alone, before anything
-        is written, where a validator would end in a traceback. Likewise, if a project is there
-        whose `pyproject.toml` cannot be edited: what is seen of it is told at the first question,
-        and at the last one, when the plan is known, the edit is tried.
+        Raises UserMessageError if the answer was given in advance and cannot work: the person sees
+        the reason alone, before anything is written, where a validator would end in a traceback.
+        At the last question, when the plan is known, the edit of a project that is there is tried.
         """
         known = contract.read(context)
         asked = contract.asked(key, known)
-        if key == contract.KEYS[0]:
-            self._begin(context)
+        folder, conf = self._place(context)
         if key == contract.KEYS[-1]:
             self._try_edit(context)
-        conf = context["_copier_conf"]
+        stopped.undo_when_stopped(folder, conf)
         if key in self.adopted(context).answers:
             # What a project says of itself goes before the settings of whoever adopts it, which
             # Copier would take for the default.
@@ -227,7 +224,7 @@ class TorchIndex(Extension):
 
     @pass_context
     def check_first(self, context: Context) -> str:
-        """Refuse a place, or a name with an answer, that cannot work; nothing to read.
+        """Refuse a place, a project or a name with an answer that cannot work; nothing to read.
 
         Copier asks it before it looks at the destination, unless it is quiet. Raises
         UserMessageError.
@@ -245,6 +242,9 @@ class TorchIndex(Extension):
         )
         if reason:
             raise UserMessageError(f"{reason}.")
+        if reason := there.refusal(self._there(context)):
+            raise UserMessageError(f"{reason}.")
+        stopped.undo_when_stopped(self._place(context)[0], conf)
         return ""
 
     @pass_context
@@ -322,22 +322,14 @@ class TorchIndex(Extension):
         _, conf = self._place(context)
         return dict(contract.read({**conf["user_defaults"], **conf["data"]}))
 
-    def _begin(self, context: Context) -> None:
-        """What comes before the first question. Raises UserMessageError where there is none."""
-        self.check_first(context)
-        if reason := there.refusal(self._there(context)):
-            raise UserMessageError(f"{reason}.")
-        self.adopted(context)
-        stopped.undo_when_stopped()
-
     @pass_context
     def prompts_for(self, context: Context, key: str) -> bool:
         """Whether a person is asked: of a project that is adopted, only what it does not say.
 
-        Of each question Copier wants to know this first.
+        Copier wants to know this of a question before anything else.
         """
         if key == contract.KEYS[0]:
-            self._begin(context)
+            self.check_first(context)
         adopted = self.adopted(context)
         return key in adopted.open or not adopted.answers
 

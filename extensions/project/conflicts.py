@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+
+from .regular import Unreadable, contents
 
 # Copier's labels for `git merge-file`.
 MARKER = b"<<<<<<< before updating"
@@ -12,7 +16,6 @@ PRUNED = frozenset({"__pycache__", "node_modules"})
 # At the top alone: a package may have such a name.
 PRUNED_AT_THE_TOP = frozenset({"build", "dist", "runs"})
 HIDDEN = frozenset({".devcontainer", ".github", ".vscode"})
-LARGEST = 1_000_000
 
 
 def conflicts(folder: Path) -> dict[str, int]:
@@ -21,11 +24,14 @@ def conflicts(folder: Path) -> dict[str, int]:
     With `copier update --conflict rej` that file is beside the one that it is about.
     """
     found = {}
-    for file in _files(folder):
-        lines = file.read_bytes().splitlines()
-        rejected = file.suffix == ".rej"
-        if count := sum(_begins_conflict(line, rejected) for line in lines):
-            found[file.relative_to(folder).as_posix()] = count
+    for name in sorted(files(folder)):
+        text = None
+        # What cannot be read has not been merged either.
+        with suppress(Unreadable):
+            text = contents(folder, name)
+        rejected = name.endswith(".rej")
+        if count := sum(_begins_conflict(line, rejected) for line in (text or b"").splitlines()):
+            found[name] = count
     return found
 
 
@@ -48,5 +54,8 @@ def _files(folder: Path) -> Iterator[Path]:
         )
         for name in sorted(names):
             file = Path(top, name)
-            if file.is_file() and file.stat().st_size <= LARGEST:
-                yield file
+            # As far as it can be looked at, and whatever it is a link to.
+            with suppress(OSError):
+                mode = os.lstat(file).st_mode
+                if stat.S_ISREG(mode) or stat.S_ISLNK(mode):
+                    yield file

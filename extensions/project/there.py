@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from ..questions.contract import Known, read
+from .own import owned
 
 INSTALL = "uv tool install copier --with copier-template-extensions --with tomlkit"
 
@@ -78,4 +79,8 @@ def refusal(there: There) -> str | None:
         parsed(there.text)
     except CannotEdit as error:
         return f"{error}. Nearest: repair it first"
+    try:
+        owned(there.text)
+    except ValueError as error:
+        return f"pyproject.toml {error}"
     return None

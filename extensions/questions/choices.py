@@ -60,7 +60,7 @@ def _choices(key: str, tables: Tables, known: Known) -> dict[str, str]:
         offered = [one.backend for one in items(known)]
     if key == "backends":
         return _items(tables, line, known.get(key, ()))
-    if key == "windows_backend":
+    if key == "windows_backend" and WINDOWS in known.get("platforms", PLATFORMS):
         offered = [b for b in offered if WINDOWS in line.indexes[b]]
     found = {_backend_label(tables, line, b): b for b in offered if b in line.indexes}
     if key == "backend" and known.get("strategy") == "pip":

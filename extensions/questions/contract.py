@@ -11,7 +11,7 @@ import yaml
 
 from ..tables.backends import AUTO, slug
 from ..tables.platforms import LINUX, MACOS, PLATFORMS, WINDOWS
-from .names import PYPI_URL, PYTORCH_URL
+from .names import PYPI_URL, PYTORCH_URL, URL_KEYS, base_url, normal_url
 
 # The questions whose values are the same whatever was answered before.
 VALUES: Mapping[str, Mapping[str, str]] = {
@@ -162,18 +162,20 @@ def asked(key: str, known: Known) -> bool:
 def is_mirrored(known: Known) -> bool:
     """Whether PyTorch's indexes or PyPI are read from a mirror."""
     urls = {"index_url": PYTORCH_URL, "pypi_url": PYPI_URL}
-    return any(known.get(key, url).rstrip("/") != url for key, url in urls.items())
+    return any(base_url(known.get(key, url)) != url for key, url in urls.items())
 
 
 def native(key: str, value: Any) -> Any:
     """A raw answer in its native type: a list of str where several can be chosen, else a str.
+
+    A URL is in the form that uv gives it.
 
     Raises ValueError, with a reason for people, for an answer of another shape.
     """
     if key not in LISTS:
         if not isinstance(value, _SCALARS):
             raise ValueError("it is not a text. Nearest: a text in quotes, or leave it out")
-        return str(value)
+        return normal_url(str(value)) if key in URL_KEYS else str(value)
     if isinstance(value, str):
         try:
             value = yaml.safe_load(value)
@@ -253,8 +255,7 @@ class Answers:
             for key in KEYS
             if key in names and asked(key, known)
         }
-        for key in ("index_url", "pypi_url"):
-            values[key] = values[key].rstrip("/")
+        values |= {key: base_url(values[key]) for key in URL_KEYS}
         return cls(**values)
 
 

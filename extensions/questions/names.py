@@ -12,13 +12,20 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit
 
 LONGEST_NAME = 60
 PYTORCH_URL = "https://download.pytorch.org/whl"
 PYPI_URL = "https://pypi.org/simple"
+_PYPI_HOSTS = ("pypi.org", "pypi.python.org", "pythonhosted.org")
 PLACEHOLDER = "{backend}"
-_STAND_IN = "0backend0"
+URL_KEYS = ("index_url", "pypi_url")
+
+# What may stand in an address: it goes into TOML, Markdown and shell commands, where nothing in it
+# may need a quote.
+_PLAIN = re.compile(r"([A-Za-z0-9._~:/@\[\]+,=?#-]|%[0-9A-Fa-f]{2}|\{backend\})+")
+_HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+")
+_PORTS = {"https": "443", "http": "80"}
 
 # What PyTorch releases together, under all its names.
 FAMILY = frozenset(
@@ -200,56 +207,153 @@ def index_of(index_url: str, backend: str) -> str:
     """The URL of a backend's index, below a base or in the place of `{backend}`."""
     if PLACEHOLDER in index_url:
         return index_url.replace(PLACEHOLDER, backend)
-    return f"{index_url}/{backend}"
+    return f"{index_url.rstrip('/')}/{backend}"
+
+
+def normal_url(url: str) -> str:
+    """A URL as uv writes it into uv.lock.
+
+    Lower-case scheme and host, no default port, no `.` and `..` in the path: the normal form of
+    https://url.spec.whatwg.org, as seen with uv 0.13.9. What no index can have stays as it is.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = _host_and_port(parts)
+    except ValueError:
+        return url
+    if not _PLAIN.fullmatch(url) or set("?#") & set(url) or parts.scheme not in _PORTS:
+        return url
+    path: list[str] = []
+    last = ""
+    for segment in parts.path.split("/")[1:]:
+        last = segment.lower().replace("%2e", ".")
+        if last == "..":
+            del path[-1:]
+        elif last != ".":
+            path.append(segment)
+    if last in (".", ".."):
+        path.append("")
+    netloc = f"{host}:{port}" if port and port != _PORTS[parts.scheme] else host
+    return f"{parts.scheme}://{netloc}/{'/'.join(path)}"
+
+
+def base_url(url: str) -> str:
+    """The same without slashes at its end, which say nothing."""
+    return normal_url(url).rstrip("/")
+
+
+def _host_and_port(parts: SplitResult) -> tuple[str, str]:
+    """Host and port of a URL without a user in normal form; an empty port is that of the scheme.
+
+    Raises ValueError for what uv, or whoever looks the host up, does not read or reads as another.
+    """
+    netloc = re.fullmatch(rf"({_HOST.pattern})(?::([0-9]*))?", parts.netloc)
+    if not netloc:
+        raise ValueError("that is no host")
+    host, digits = netloc[1].lower(), netloc[2] or ""
+    port = digits.lstrip("0") or digits[:1]
+    if len(port) > 5 or int(port or 0) > 65535:
+        raise ValueError("there is no such port")
+    if host.startswith("["):
+        return f"[{_normal_ipv6(host[1:-1])}]", port
+    labels = host.removesuffix(".").split(".")
+    if re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1]):
+        # Whatever ends in a number is an IPv4 address, and may be a strange way to write one.
+        return str(ipaddress.IPv4Address(host)), port
+    if not all(labels) or not all(map(_is_readable, labels)):
+        raise ValueError("that is no host")
+    return host, port
+
+
+def _normal_ipv6(text: str) -> str:
+    address = ipaddress.IPv6Address(text)
+    if address.ipv4_mapped is None:
+        return address.compressed
+    # Python 3.13 and later write the last part of these with dots.
+    high, low = divmod(int(address.ipv4_mapped), 1 << 16)
+    return f"::ffff:{high:x}:{low:x}"
+
+
+def _is_readable(label: str) -> bool:
+    """Whether a part of a host is no name of another alphabet, or one that uv is sure to read."""
+    if not label.startswith("xn--"):
+        return True
+    try:
+        name = label[4:].encode("ascii").decode("punycode")
+        again = name.encode("punycode").decode("ascii")
+    except ValueError:
+        return False
+    # Letters that Unicode has long had, read from the left, and in the form that stands for all
+    # others. UTS 46 keeps two that case folding replaces, and takes two fillers for nothing.
+    old = unicodedata.ucd_3_2_0
+    fit = all(
+        c == "-" or (old.category(c) in ("Ll", "Lo", "Nd") and old.bidirectional(c) in ("L", "EN"))
+        for c in name
+    )
+    plain = re.sub("[ßς]", "", name)
+    normal = unicodedata.normalize("NFKC", plain.casefold()) == plain
+    blank = re.search("[\u115f\u1160]", name)
+    return fit and normal and not blank and not name.isascii() and again == label[4:]
 
 
 def index_url_refusal(url: str, backends: Collection[str]) -> str | None:
     """Why a URL cannot be the base or the pattern of the PyTorch indexes."""
     example = "https://mirror.example.org/pytorch/whl"
-    if PLACEHOLDER in url:
-        # A path that has one is judged as if it had a name there.
-        before, _, after = url.partition(PLACEHOLDER)
-        if "/" not in before.partition("://")[2] or PLACEHOLDER in after:
-            return f"{PLACEHOLDER} stands once, and behind the host. Nearest: {example}"
-        reason = _url_refusal(index_of(url, _STAND_IN), example, backends)
-        return reason and reason.replace(_STAND_IN, PLACEHOLDER)
+    before, mark, after = url.partition(PLACEHOLDER)
+    if mark and ("/" not in before.partition("://")[2] or PLACEHOLDER in after):
+        return f"{PLACEHOLDER} stands once, and behind the host. Nearest: {example}"
     if reason := _url_refusal(url, example, backends):
         return reason
+    url = base_url(url)
+    if mark and PLACEHOLDER not in url:
+        return f"{PLACEHOLDER} is undone by `..`. Nearest: {example}"
     parts = urlsplit(url)
-    if parts.path.rstrip("/").rpartition("/")[2] in backends:
+    if parts.path.rpartition("/")[2] in backends:
         nearest = _repaired(parts, backends)
         return f"it is the base of all indexes, without a backend at its end. Nearest: {nearest}"
-    if str(parts.hostname).endswith("pytorch.org") and url.rstrip("/") != PYTORCH_URL:
+    if _is_below(parts, *_PYPI_HOSTS):
+        return f"PyPI has no index per backend. Nearest: {PYTORCH_URL}"
+    if _is_below(parts, "pytorch.org") and url != PYTORCH_URL:
         return f"on PyTorch's own host the indexes are at one place. Nearest: {PYTORCH_URL}"
     return None
 
 
 def pypi_url_refusal(url: str) -> str | None:
     """Why a URL cannot stand for PyPI."""
-    if reason := _url_refusal(url, "https://mirror.example.org/pypi/simple"):
+    example = "https://mirror.example.org/pypi/simple"
+    if PLACEHOLDER in url:
+        return f"there is one index for all, without {PLACEHOLDER}. Nearest: {example}"
+    if reason := _url_refusal(url, example):
         return reason
-    host = str(urlsplit(url).hostname)
-    if host in ("pypi.org", "pypi.python.org", "test.pypi.org") and url.rstrip("/") != PYPI_URL:
+    parts = urlsplit(base_url(url))
+    if _is_below(parts, *_PYPI_HOSTS) and parts.geturl() != PYPI_URL:
         return f"on its own host PyPI is at one place. Nearest: {PYPI_URL}"
+    if _is_below(parts, "pytorch.org"):
+        return f"PyTorch's own host has PyTorch alone. Nearest: {PYPI_URL}"
     return None
+
+
+def _is_below(parts: SplitResult, *domains: str) -> bool:
+    host = f".{parts.hostname}".removesuffix(".")
+    return any(host.endswith(f".{domain}") for domain in domains)
 
 
 def _url_refusal(url: str, example: str, backends: Collection[str] = ()) -> str | None:
     """Why a text is no plain URL of an index."""
     nearest = f"Nearest: {example}"
-    # The URL goes into TOML, Markdown and shell commands: nothing in it may need a quote.
-    if not re.fullmatch(r"([A-Za-z0-9._~:/@\[\]+,=?#-]|%[0-9A-Fa-f]{2})+", url):
+    if not _PLAIN.fullmatch(url):
         return f"a plain URL has no spaces, quotes or characters of a shell. {nearest}"
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+        if parts.scheme not in _PORTS or not bare.hostname:
+            return f"it must begin with https:// and name a host. {nearest}"
+        host, _ = _host_and_port(bare)
     except ValueError:
-        return f"that is no URL. {nearest}"
-    if parts.scheme not in ("https", "http") or not host:
-        return f"it must begin with https:// and name a host. {nearest}"
-    bare = parts.netloc.rpartition("@")[2]
-    if not re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d+)?", bare) or "[" in parts.path:
-        return f"that is no URL. {nearest}"
+        return f"that is no URL that uv is sure to read. {nearest}"
+    # The latter uv takes for a password that has a slash.
+    if "[" in parts.path or re.search(":.*@", parts.path):
+        return f"that is no URL that uv is sure to read. {nearest}"
     nearest = f"Nearest: {_repaired(parts, backends)}"
     if "@" in parts.netloc:
         return (
@@ -258,19 +362,19 @@ def _url_refusal(url: str, example: str, backends: Collection[str] = ()) -> str 
         )
     if "?" in url or "#" in url:
         return f"something is appended to it, so it can have no query or fragment. {nearest}"
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not _is_loopback(host.strip("[]")):
         return f"plain http lets anyone on the way replace a wheel. {nearest}"
     return None
 
 
 def _repaired(parts: SplitResult, backends: Collection[str]) -> str:
     """The URL without all that is refused."""
-    path = parts.path.rstrip("/")
+    path = normal_url(f"https://host{parts.path}").removeprefix("https://host").rstrip("/")
     while path.rpartition("/")[2] in backends:
         path = path.rpartition("/")[0].rstrip("/")
     scheme = "http" if parts.scheme == "http" and _is_loopback(str(parts.hostname)) else "https"
-    netloc = parts.netloc.rpartition("@")[2].lower()
-    return urlunsplit((scheme, netloc, path, "", ""))
+    netloc = parts.netloc.rpartition("@")[2]
+    return normal_url(f"{scheme}://{netloc}{path}").rstrip("/")
 
 
 def _is_loopback(host: str) -> bool:
@@ -340,9 +444,9 @@ def python_string(text: str, column: int, width: int = 88, indent: str = "") -> 
 
 
 def recorded(answers: Mapping[str, Any]) -> dict[str, Any]:
-    """The answers for the answers file, with the template's address in full.
+    """The answers for the answers file, with the template's address in full and plain URLs.
 
-    Copier records it as typed: Renovate cannot look up `gh:org/repo`, and nobody finds `.` again
+    Copier records them as typed: Renovate cannot look up `gh:org/repo`, and nobody finds `.` again
     from another folder.
     """
     source = str(answers.get("_src_path", ""))
@@ -355,4 +459,5 @@ def recorded(answers: Mapping[str, Any]) -> dict[str, Any]:
         # A folder, or a bundle of git.
         if source.startswith(".") or place.exists():
             source = str(place.resolve())
-    return {**answers, "_src_path": source}
+    urls = {key: normal_url(str(answers[key])) for key in URL_KEYS if key in answers}
+    return {**answers, **urls, "_src_path": source}

@@ -17,7 +17,6 @@ from . import names
 from .contract import BACKEND_KEYS, KEYS, LISTS, VALUES, item
 
 _FIXED: Mapping[str, Collection[str]] = {**VALUES, "platforms": PLATFORMS}
-_URLS = ("index_url", "pypi_url")
 _TEXTS: Mapping[str, Callable[[str], str | None]] = {
     "index_url": lambda url: names.index_url_refusal(url, ()),
     "pypi_url": names.pypi_url_refusal,
@@ -112,9 +111,9 @@ class Policy:
         if key == "user_email":
             domains = tuple(domain.lower() for domain in rule.allow)
             return [v for v in values if v and not v.lower().endswith(domains)]
-        if key in _URLS:
-            urls = {url.rstrip("/") for url in rule.allow}
-            return [v for v in values if v.rstrip("/") not in urls]
+        if key in names.URL_KEYS:
+            urls = {names.base_url(url) for url in rule.allow}
+            return [v for v in values if names.base_url(v) not in urls]
         if key == "backends":
             # An extra's name is its project's business.
             values = [item(v).backend for v in values]

@@ -367,7 +367,7 @@ def _index_url(tables: Tables, key: str, known: Known) -> str | None:
     every = frozenset(tables.backends() | set(tables.not_offered))
     if reason := names.index_url_refusal(known[key], every):
         return reason
-    if known.get("backend") == AUTO and known[key].rstrip("/") != PYTORCH_URL:
+    if known.get("backend") == AUTO and names.base_url(known[key]) != PYTORCH_URL:
         return (
             "auto finds PyTorch's own host alone, never a mirror. "
             f"Nearest: name a backend, or {PYTORCH_URL}"

@@ -242,6 +242,8 @@ class TorchIndex(Extension):
         )
         if reason:
             raise UserMessageError(f"{reason}.")
+        # Where packages are managed by others, it says more than what the file lacks.
+        self.adopted(context)
         if reason := there.refusal(self._there(context)):
             raise UserMessageError(f"{reason}.")
         stopped.undo_when_stopped(self._place(context)[0], conf)

@@ -240,7 +240,7 @@ def test_an_adoption_edits_in_place_and_touches_nothing_else(
     (adopted.path / "scripts").mkdir()
     (adopted.path / "scripts" / "smoke_test.py").write_text("# Mine\n", "utf-8")
     committed(adopted.path)
-    copied(tagged, adopted.path, {})
+    copied(tagged, adopted.path, {"strategy": "index", "backend": "cpu"})
     text = adopted.text("pyproject.toml")
     assert text.startswith(ADOPTED.partition("dependencies")[0])
     assert 'dependencies = ["numpy", "torch>=2.14,<2.15"]' in text

@@ -41,7 +41,6 @@ from types import ModuleType
 from typing import Any
 
 import yaml
-from copier import run_copy
 
 # Run as a script it belongs to no package, and finds the other modules of this one by their folder.
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,8 +48,21 @@ sys.path.insert(0, str(ROOT))
 
 from extensions.fleet import workers  # noqa: E402
 from extensions.fleet.printed import complain, leave, one_line, say  # noqa: E402
-from extensions.fleet.recorded import ANSWERS, PYPROJECT, CannotCompare, own_files, recorded  # noqa: E402
-from extensions.fleet.templates import Templates, behind, checkout, git, module  # noqa: E402
+from extensions.fleet.recorded import (  # noqa: E402
+    ANSWERS,
+    PYPROJECT,
+    CannotCompare,
+    own_files,
+    recorded,
+)
+from extensions.fleet.templates import (  # noqa: E402
+    Templates,
+    behind,
+    checkout,
+    forget_other_repositories,
+    git,
+    module,
+)
 from extensions.project.regular import Unreadable, contents  # noqa: E402
 
 # Lines of pyproject.toml that versions below 0.3 rendered once, and are its owner's or uv's since.
@@ -112,6 +124,8 @@ def is_owners(name: str) -> bool:
 
 def compare(project: Path, ask: workers.Ask) -> Drift:
     """Render a project again, and compare. `ask` knows the clones of templates."""
+    from copier import run_copy
+
     try:
         answers = recorded(project)
         own = own_files(project)
@@ -330,6 +344,10 @@ def main() -> int:
     # A handler of its own: those of a template would end one project, and not this.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: sys.exit(128 + number))
+    forget_other_repositories()
+    # Copier keeps the environment that it is imported in. Here, so that each worker has it already.
+    import copier  # noqa: F401
+
     projects = [_resolved(path) for path in options.projects]
     if not projects:
         complain("name the folder of at least one project, such as `drift.py ../myproj`.")

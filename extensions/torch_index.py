@@ -78,7 +78,7 @@ class _Text:
     def __init__(self, text: str) -> None:
         self._text = text
 
-    def render(self, *_: Any, **__: Any) -> str:
+    def render(self, /, *_: Any, **__: Any) -> str:
         return self._text
 
 
@@ -92,7 +92,7 @@ class _Call:
         self._template = template
         self._own = {name: template.globals[name], "of_question": key}
 
-    def render(self, *known: Any, **more: Any) -> str:
+    def render(self, /, *known: Any, **more: Any) -> str:
         return self._template.render(*known, **{**more, **self._own})
 
 
@@ -194,20 +194,13 @@ class TorchIndex(Extension):
     def asks_for(self, context: Context, key: str) -> bool:
         """Whether a question matters.
 
-        Raises UserMessageError if the answer was given in advance and cannot work, and at the first
-        question for what `check_first` refuses: the person sees the reason alone, before anything
-        is written, where a validator would end in a traceback. Likewise, if a project is there
-        whose `pyproject.toml` cannot be edited: what is seen of it is told at the first question,
-        and at the last one, when the plan is known, the edit is tried.
+        Raises UserMessageError if the answer was given in advance and cannot work: the person sees
+        the reason alone, before anything is written, where a validator would end in a traceback.
+        At the last question, when the plan is known, the edit of a project that is there is tried.
         """
         known = contract.read(context)
         asked = contract.asked(key, known)
         folder, conf = self._place(context)
-        if key == contract.KEYS[0]:
-            self.check_first(context)
-            if reason := there.refusal(self._there(context)):
-                raise UserMessageError(f"{reason}.")
-            self.adopted(context)
         if key == contract.KEYS[-1]:
             self._try_edit(context)
         stopped.undo_when_stopped(folder, conf)
@@ -231,7 +224,7 @@ class TorchIndex(Extension):
 
     @pass_context
     def check_first(self, context: Context) -> str:
-        """Refuse a place, or a name with an answer, that cannot work; nothing to read.
+        """Refuse a place, a project or a name with an answer that cannot work; nothing to read.
 
         Copier asks it before it looks at the destination, unless it is quiet. Raises
         UserMessageError.
@@ -248,6 +241,8 @@ class TorchIndex(Extension):
             folder, str(conf["answers_file"]), _FOLDER.parent / "template"
         )
         if reason:
+            raise UserMessageError(f"{reason}.")
+        if reason := there.refusal(self._there(context)):
             raise UserMessageError(f"{reason}.")
         stopped.undo_when_stopped(self._place(context)[0], conf)
         return ""
@@ -329,7 +324,12 @@ class TorchIndex(Extension):
 
     @pass_context
     def prompts_for(self, context: Context, key: str) -> bool:
-        """Whether a person is asked: of a project that is adopted, only what it does not say."""
+        """Whether a person is asked: of a project that is adopted, only what it does not say.
+
+        Copier wants to know this of a question before anything else.
+        """
+        if key == contract.KEYS[0]:
+            self.check_first(context)
         adopted = self.adopted(context)
         return key in adopted.open or not adopted.answers
 

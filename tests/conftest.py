@@ -9,12 +9,16 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from py_compile import PycInvalidationMode
+from types import CodeType
+from typing import Any
 
+import jinja2
 import pytest
+from jinja2.bccache import Bucket, BytecodeCache
 
-from tests import world
-from tests.project import Project
 from tests.pytorch_index import PyTorchIndex
+from tests.support import world
+from tests.support.project import Project
 
 world.enter()
 
@@ -38,6 +42,33 @@ def copy_template(folder: Path) -> Path:
     for name in ("template", "extensions"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
+
+
+class Compiled(BytecodeCache):
+    """Compiled templates for all renders of a process: to compile them is half of a render."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._found.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if bucket.code:
+            self._found[bucket.key, bucket.checksum] = bucket.code
+
+
+@pytest.fixture(scope="session", autouse=True)
+def templates_are_compiled_once() -> Iterator[None]:
+    """By Jinja's own means, which Copier does not offer."""
+    cache, usual = Compiled(), jinja2.Environment.__init__
+
+    def begin(self: jinja2.Environment, *given: Any, **options: Any) -> None:
+        usual(self, *given, **{"bytecode_cache": cache, **options})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jinja2.Environment, "__init__", begin)
+        yield
 
 
 @pytest.fixture(scope="session")

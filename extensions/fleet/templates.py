@@ -38,9 +38,10 @@ class Git(Program):
 
     def __init__(self, *arguments: str, cwd: Path) -> None:
         self.arguments = arguments
-        kept = {k: v for k, v in os.environ.items() if not OF_ANOTHER_REPOSITORY.fullmatch(k)}
         try:
-            super().__init__(["git", *arguments], cwd, {**kept, "GIT_TERMINAL_PROMPT": "0"}, LIMIT)
+            super().__init__(
+                ["git", *arguments], cwd, {**os.environ, "GIT_TERMINAL_PROMPT": "0"}, LIMIT
+            )
         except OSError as error:
             raise CannotCompare(f"git cannot be run: {error.strerror}; is it on PATH?") from None
 
@@ -57,6 +58,12 @@ class Git(Program):
                 f"git {self.arguments[0]}: {(errors.splitlines() or ['failed'])[0]}"
             )
         return output.strip()
+
+
+def forget_other_repositories() -> None:
+    """Let git find repositories by their folders, here and in Copier."""
+    for name in filter(OF_ANOTHER_REPOSITORY.fullmatch, list(os.environ)):
+        del os.environ[name]
 
 
 def git(*arguments: str, cwd: Path) -> str:

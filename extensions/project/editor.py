@@ -438,8 +438,10 @@ class _Editor:
                 continue
             last = number
             entry = self.toml.get((*INDEXES, number))
+            # There is one default index: under the name by which other packages know it.
+            named = wanted.get("default") and entry.get("name") in self._referred()
             for key, value in wanted.items():
-                if not _equal(entry.get(key), value):
+                if not _equal(entry.get(key), value) and not (named and key == "name"):
                     self.toml.set((*INDEXES, number, key), _toml(value))
             for key in self._written_keys(entry) - set(wanted):
                 self.toml.remove((*INDEXES, number, key), prune=False)

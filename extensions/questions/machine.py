@@ -13,7 +13,10 @@ from __future__ import annotations
 import os
 import platform
 import re
+import signal
 import subprocess
+import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +29,7 @@ from ..tables.releases import Line, Tables
 VARIABLE = "TORCH_TEMPLATE_MACHINE"
 _WSL = "/usr/lib/wsl/lib"
 _TIMEOUT = 5.0
+_LARGEST = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -123,20 +127,49 @@ def _nvidia(environ: Mapping[str, str], system: str, machine: str) -> Machine | 
     tool = _nvidia_smi(environ, system)
     if tool is None:
         return None
-    query = subprocess.run(
-        [str(tool), "--query-gpu=driver_version,compute_cap", "--format=csv,noheader"],
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    text = _output(str(tool), "--query-gpu=driver_version,compute_cap", "--format=csv,noheader")
     # An old driver does not know compute_cap, a broken one prints a sentence: both give no row.
-    rows = re.findall(r"^\s*(\d+(?:\.\d+)*)\s*,\s*(\d+\.\d+)\s*$", query.stdout, re.MULTILINE)
-    if query.returncode or not rows:
+    rows = re.findall(r"^\s*(\d+(?:\.\d+)*)\s*,\s*(\d+\.\d+)\s*$", text, re.MULTILINE)
+    if not rows:
         return None
     capabilities = tuple(_capability(capability) for _, capability in rows)
     return Machine("cuda", system, machine, _numbers(rows[0][0]), capabilities)
+
+
+def _output(*command: str) -> str:
+    """What a command prints, without its errors; "" if it fails or takes longer than _TIMEOUT.
+
+    No signal ends a process that hangs in a driver, and what it leaves behind may keep its output
+    open: so that is a file, and nothing waits for the end of what was killed. Raises OSError if
+    the command cannot be started.
+    """
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        code: int | None = None
+        try:
+            code = process.wait(_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            return ""
+        finally:
+            if code is None:
+                _abandon(process)
+        output.seek(0)
+        return "" if code else output.read(_LARGEST).decode(errors="replace")
+
+
+def _abandon(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process with all that it has started, and leave its end to a thread."""
+    with suppress(OSError):
+        if os.name == "posix":
+            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+    threading.Thread(target=process.wait, daemon=True).start()
 
 
 def _nvidia_smi(environ: Mapping[str, str], system: str) -> Path | None:

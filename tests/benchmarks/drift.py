@@ -38,7 +38,7 @@ def seconds(projects: list[Path], template: Path) -> float:
 
 
 def main() -> int:
-    from tests.git import tagged_template
+    from tests.support.git import tagged_template
 
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 50
     os.environ["TORCH_TEMPLATE_MACHINE"] = "none"

@@ -1,0 +1,110 @@
+"""The plan itself, over every set of platforms and packages, without rendering."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from packaging.markers import Marker
+
+from extensions.plan.plan import Plan
+from extensions.plan.planner import make_plan
+from extensions.questions.contract import KEYS, PYPI_URL, PYTORCH_URL, Answers
+from extensions.questions.refusals import why_not_any
+from extensions.tables.platforms import PLATFORMS
+from tests.rendered.test_combinations import SETS_OF_PACKAGES, SETS_OF_PLATFORMS, combinations
+from tests.support.cells import LINES, TABLES
+
+
+def plans(strategy: str, line: str) -> Iterator[tuple[dict[str, Any], Plan]]:
+    """The plan for every combination of answers that nothing speaks against."""
+    for answers, platforms, packages in itertools.product(
+        combinations(strategy, line), SETS_OF_PLATFORMS, SETS_OF_PACKAGES
+    ):
+        known = {
+            "project_name": "My Project",
+            "package_name": "my_project",
+            "torch_version": line,
+            "python_version": TABLES.lines[line].default_python,
+            "strategy": strategy,
+            "packages": packages,
+            "platforms": platforms,
+            "index_url": PYTORCH_URL,
+            "example": "none",
+            "ci": "none",
+            "containers": [],
+            "type_checker": "none",
+            "pypi_url": PYPI_URL,
+            "template_updates": "none",
+            **answers,
+        }
+        if why_not_any(KEYS, TABLES, known) is None:
+            yield known, make_plan(TABLES, Answers.complete(known))
+
+
+def chosen_indexes(plan: Plan, choice: str, platform: str) -> list[str]:
+    """The indexes whose markers are true on a platform, as uv would evaluate them."""
+    environment = {
+        "sys_platform": PLATFORMS[platform].sys_platform,
+        "platform_machine": PLATFORMS[platform].machine,
+    }
+    return [
+        source.index
+        for source in plan.sources.get("torch", ())
+        if source.choice == choice and Marker(source.marker).evaluate(environment)
+    ]
+
+
+@pytest.mark.parametrize("strategy", ["pypi", "index", "markers", "extras", "groups", "pip"])
+@pytest.mark.parametrize("line", LINES)
+def test_each_platform_has_one_origin_that_has_its_wheel(strategy: str, line: str) -> None:
+    count = 0
+    for known, plan in plans(strategy, line):
+        count += 1
+        table = TABLES.lines[line]
+        for choice in plan.choices:
+            by_platform = {build.platform: build for build in choice.builds}
+            assert list(by_platform) == known["platforms"]
+            for platform, build in by_platform.items():
+                indexes = chosen_indexes(plan, choice.name, platform)
+                if strategy != "pip":
+                    assert indexes == ([build.index] if build.index else [])
+                if build.index and platform != "macos-arm64":
+                    assert platform in table.indexes[build.backend]
+                served = platform in table.indexes.get(choice.backend, ())
+                if strategy in ("index", "extras", "groups") and platform != "macos-arm64":
+                    assert build.backend == (choice.backend if served else "cpu")
+    assert count
+
+
+def test_a_line_caps_every_package_on_every_platform() -> None:
+    known, plan = next(plans("groups", "2.14"))
+    assert {str(r) for c in plan.choices for r in c.requirements} == {
+        "torch>=2.14,<2.15",
+        "torchvision>=0.29,<0.29.2",
+    }
+    assert known["backends"] == ["cpu", "cu126"]
+
+
+def test_the_cpu_index_steps_in_where_a_backend_has_no_wheel() -> None:
+    answers = Answers(
+        project_name="x",
+        package_name="x",
+        torch_version="2.14",
+        python_version="3.13",
+        strategy="extras",
+        packages=(),
+        platforms=tuple(PLATFORMS),
+        backends=("cpu", "rocm7.2"),
+    )
+    plan = make_plan(TABLES, answers)
+    assert [(s.index, s.marker) for s in plan.sources["torch"] if s.choice == "rocm7-2"] == [
+        ("pytorch-rocm7-2", "sys_platform == 'linux' and platform_machine == 'x86_64'"),
+        (
+            "pytorch-cpu",
+            "(sys_platform == 'linux' and platform_machine == 'aarch64') "
+            "or sys_platform == 'win32'",
+        ),
+    ]

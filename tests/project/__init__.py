@@ -1,0 +1,1 @@
+"""Tests of projects that are there: adoption, updates, and the folder itself."""

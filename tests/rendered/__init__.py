@@ -1,0 +1,1 @@
+"""Tests of what is rendered: locked, installed and run."""

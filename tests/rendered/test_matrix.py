@@ -1,0 +1,207 @@
+"""Every strategy with every backend of every line: real uv locks it and would install what the
+README's table says, on each platform and for each choice."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from copier.errors import UserMessageError
+
+from tests.conftest import Render
+from tests.support.cells import CELLS, LINES, TABLES, others
+from tests.support.project import Project
+from tests.support.starter import run
+
+FAMILY = re.compile(r"(torch|torchvision|torchaudio|(pytorch-)?triton(-rocm|-xpu)?)")
+ACCELERATOR = re.compile(r"(nvidia|cuda|intel|triton|pytorch-triton)\b.*")
+
+
+def packages(line: str, *backends: str) -> list[str]:
+    """Every companion that has a build for all backends: the more there are, the more is tested."""
+    companions = TABLES.lines[line].companions.values()
+    return [c.name for c in companions if not c.absent & set(backends)]
+
+
+def check_table(project: Project) -> None:
+    """Each cell of the README's table against a dry run of its command."""
+    for command, cells in project.build_table.items():
+        for platform, torch in cells.items():
+            check_install(project, command, platform, torch)
+
+
+def check_install(project: Project, command: str, platform: str, torch: str) -> None:
+    torch = torch.split(" ")[0]
+    installed = project.would_install(command, platform)
+    where = f"{command} on {platform}: {installed}"
+    assert installed["torch"] == torch, where
+    line = TABLES.lines[".".join(torch.split(".")[:2])]
+    _, _, local = torch.partition("+")
+    for name in project.answers["packages"]:
+        version, _, companion_local = installed[name].partition("+")
+        assert version == line.companions[name].version, where
+        bare = name in line.no_local.get(project.platform(platform), ())
+        assert companion_local == ("" if bare else local), where
+    accelerators = sorted(name for name in installed if ACCELERATOR.fullmatch(name))
+    if local == "cpu" or platform == "macOS arm64":
+        assert not accelerators, where
+    if local.startswith("cu") and platform == "Linux x86-64":
+        assert any(name.startswith("nvidia-") for name in accelerators), where
+    if local.startswith("rocm"):
+        assert accelerators == [line.triton["rocm"].name], where
+    if local == "xpu" and (platform.startswith("Linux") or line.triton["xpu"].platforms is None):
+        assert line.triton["xpu"].name in accelerators, where
+
+
+def check_lock(project: Project) -> None:
+    """Every wheel of the family has a hash and comes from an index that is meant for it."""
+    urls = {index["url"] for index in project.uv_settings.get("index", ())}
+    for package in project.lock()["package"]:
+        if FAMILY.fullmatch(package["name"]):
+            assert all("hash" in wheel for wheel in package["wheels"]), package["name"]
+        elif "registry" in package["source"]:
+            # explicit = true: nothing else is ever taken from a PyTorch index.
+            assert package["source"]["registry"] not in urls, package["name"]
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_pypi(lockable: Render, line: str) -> None:
+    pypi = TABLES.lines[line].pypi.values()
+    project = lockable(strategy="pypi", torch_version=line, packages=packages(line, *pypi))
+    check_lock(project)
+    check_table(project)
+
+
+@pytest.mark.parametrize(("line", "backend"), CELLS)
+def test_index(lockable: Render, line: str, backend: str) -> None:
+    project = lockable(
+        strategy="index", torch_version=line, backend=backend, packages=packages(line, backend)
+    )
+    check_lock(project)
+    check_table(project)
+
+
+@pytest.mark.parametrize(("line", "backend"), CELLS)
+def test_markers(lockable: Render, line: str, backend: str) -> None:
+    """Each backend on Linux, and on Windows where it has wheels; CPU on the other system."""
+    on_windows = "windows-amd64" in TABLES.lines[line].indexes[backend]
+    for linux, windows in {(backend, "cpu"), ("cpu", backend if on_windows else "cpu")}:
+        project = lockable(
+            strategy="markers",
+            torch_version=line,
+            linux_backend=linux,
+            windows_backend=windows,
+            packages=packages(line, backend),
+        )
+        check_lock(project)
+        check_table(project)
+
+
+@pytest.mark.parametrize(
+    ("line", "backend"), [(line, backend) for line in LINES for backend in others(line)]
+)
+def test_extras(lockable: Render, line: str, backend: str) -> None:
+    project = lockable(
+        strategy="extras",
+        torch_version=line,
+        backends=["cpu", backend],
+        packages=packages(line, backend),
+    )
+    check_lock(project)
+    check_table(project)
+    assert "torch" not in project.would_install("uv sync", "Linux x86-64")
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_groups_with_every_backend_at_once(lockable: Render, line: str) -> None:
+    backends = ["cpu", *others(line)]
+    project = lockable(
+        strategy="groups",
+        torch_version=line,
+        backends=backends,
+        default_backend=backends[1],
+        packages=packages(line, *backends),
+    )
+    check_lock(project)
+    check_table(project)
+
+
+@pytest.mark.parametrize(("line", "backend"), CELLS)
+def test_groups(lockable: Render, line: str, backend: str) -> None:
+    """The default group is each backend in turn: plain `uv sync` installs it, with `dev`."""
+    backends = ["cpu", others(line)[0] if backend == "cpu" else backend]
+    project = lockable(
+        strategy="groups",
+        torch_version=line,
+        backends=backends,
+        default_backend=backend,
+        packages=packages(line, *backends),
+    )
+    check_lock(project)
+    check_table(project)
+    assert "pytest" in project.would_install("uv sync", "Linux x86-64")
+
+
+SUBSETS = [
+    ["linux-x86_64"],
+    ["linux-aarch64"],
+    ["windows-amd64"],
+    ["linux-x86_64", "macos-arm64"],
+    ["linux-aarch64", "windows-amd64"],
+    ["linux-x86_64", "linux-aarch64"],
+    ["windows-amd64", "macos-arm64"],
+]
+
+
+@pytest.mark.parametrize("platforms", SUBSETS, ids="+".join)
+@pytest.mark.parametrize(
+    ("line", "backend"),
+    [("2.14", "rocm7.2"), ("2.13", "cu129"), ("2.9", "xpu"), ("2.6", "xpu"), ("2.5", "cu124")],
+)
+def test_some_platforms(lockable: Render, line: str, backend: str, platforms: list[str]) -> None:
+    """Fewer platforms than four: each has its build, or the answer is refused."""
+    served = set(platforms) & set(TABLES.lines[line].indexes[backend])
+    answers = {
+        "strategy": "extras",
+        "torch_version": line,
+        "backends": ["cpu", backend],
+        "platforms": platforms,
+        "packages": packages(line, backend),
+    }
+    if not served:
+        with pytest.raises(UserMessageError, match=f"platforms: {backend}"):
+            lockable(**answers)
+        return
+    project = lockable(**answers)
+    check_lock(project)
+    check_table(project)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_pip_pins_what_it_installs(lockable: Render, index, line: str) -> None:
+    """The README's `uv pip compile` pins the build of its table."""
+    backend = others(line)[1]
+    project = lockable(strategy="pip", torch_version=line, backend=backend, example="training")
+    command = next(c for c in project.commands if c.startswith("uv pip compile"))
+    run(project, command, index.url)
+    torch = project.build_table[f"--torch-backend={backend}"]["Linux x86-64"]
+    assert f"torch=={torch}\n" in project.text("requirements.txt")
+
+
+@pytest.mark.parametrize(("line", "backend"), CELLS)
+def test_pip(lockable: Render, index, line: str, backend: str) -> None:
+    """`--torch-backend` cannot be redirected, so the mirror's form of the commands is run."""
+    project = lockable(
+        strategy="pip",
+        torch_version=line,
+        backend=backend,
+        packages=packages(line, backend),
+        index_url=index.url,
+    )
+    # That variable would win over --index-url: uv takes it for --default-index.
+    del project.environment["UV_DEFAULT_INDEX"]
+    install = next(c for c in project.commands if c.startswith("uv pip install torch"))
+    requirements = install.split(" --index-url")[0]
+    for flags, cells in project.build_table.items():
+        for platform, torch in cells.items():
+            check_install(project, f"{requirements} {flags} --reinstall", platform, torch)

@@ -1,0 +1,1 @@
+"""Tests of this repository: its rooms, its promises and its tests."""

@@ -1,0 +1,86 @@
+"""The repository's own files agree with each other and with the tables."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import yaml
+
+from extensions.questions.contract import KEYS, VALUES
+from tests.conftest import ROOT
+from tests.support.cells import TABLES
+from tests.support.project import UV
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def tracked_files() -> list[str]:
+    done = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return done.stdout.rstrip("\0").split("\0")
+
+
+def test_the_matrix_in_the_readme_is_the_table() -> None:
+    def cell(line: str, of_kind: str) -> str:
+        found = TABLES.lines[line]
+        unverified = all(not found.verified(b) for b in found.indexes)
+        names = [
+            f"{b} (not verified)" if not found.verified(b) and not unverified else b
+            for b in found.backends(of_kind)
+        ]
+        return ", ".join(names) or "–"
+
+    rows = []
+    for name, line in TABLES.lines.items():
+        unverified = all(not line.verified(b) for b in line.indexes)
+        head = f"{name} (not verified)" if unverified else name
+        pythons = f"{line.first_python} – {line.last_python}"
+        cells = [cell(name, of_kind) for of_kind in ("cuda", "rocm", "xpu")]
+        rows.append(f"| {' | '.join([head, pythons, *cells])} |")
+    section = README.split("## Lines and backends")[1].split("## ")[0]
+    assert [line for line in section.splitlines() if line.startswith("| 2.")] == rows
+
+
+def test_the_readme_names_every_question_and_strategy() -> None:
+    section = README.split("## Questions")[1].split("\n## ")[0]
+    assert re.findall(r"`([a-z_]+)`(?=[^|]*\|)", section.split("|---|---|")[1])[: len(KEYS)]
+    for key in KEYS:
+        assert f"`{key}`" in section
+    section = README.split("## Which strategy")[1].split("\n## ")[0]
+    for strategy in VALUES["strategy"]:
+        assert f"`{strategy}`" in section
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    command = re.search(r"this runs the tests:\n\n```sh\n.* && (.*)\n```", README)
+    assert command and command[1] in script.splitlines()
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    steps = workflow["jobs"]["test"]["steps"]
+    assert "bash .ci/run" in [step.get("run") for step in steps]
+    for step in steps:
+        if "uses" in step:
+            assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step["uses"])
+
+
+def test_the_pinned_uv_is_one_everywhere() -> None:
+    pins = set()
+    for name in (".ci/run", "pyproject.toml"):
+        pins |= set(re.findall(r"uv==([0-9.]+)", (ROOT / name).read_text(encoding="utf-8")))
+    version = subprocess.run([UV, "--version"], capture_output=True, text=True, check=True).stdout
+    assert pins == {version.split()[1]}
+
+
+def test_every_file_can_be_checked_out_on_windows() -> None:
+    for name in tracked_files():
+        assert not re.search(r'[<>:"\\|?*]', name), name
+        assert len(name) <= 120, name
+        assert not re.search(r"[. ](/|$)", name), name
+
+
+def test_a_file_without_jinja_is_no_template() -> None:
+    """Copier reads such a file as it is, which is faster."""
+    for path in (ROOT / "template").rglob("*.jinja"):
+        assert re.search(r"\{[{%]", path.read_text(encoding="utf-8")), path.name

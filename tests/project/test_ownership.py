@@ -111,7 +111,7 @@ def test_what_an_answer_first_asks_for_comes_once(project: Project, tagged: Path
     # And it goes on to be its owner's when the answer changes back.
     update(project, example="none")
     assert (project.path / "src" / "project" / "training" / "trainer.py").exists()
-    assert project.text("tests/rendered/test_training.py") == "# Mine\n"
+    assert project.text("tests/test_training.py") == "# Mine\n"
 
 
 def test_a_license_comes_where_there_was_none_and_is_not_replaced(

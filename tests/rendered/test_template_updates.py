@@ -79,8 +79,8 @@ def template(tmp_path: Path) -> Path:
 
 
 def release(template: Path) -> None:
-    file = template / "template" / ".gitignore.jinja"
-    file.write_text(file.read_text("utf-8").replace("# Secrets\n", "# Passwords\n"), "utf-8")
+    file = template / "template" / ".pre-commit-config.yaml.jinja"
+    file.write_text(file.read_text("utf-8").replace("as CI does.\n", "like CI.\n"), "utf-8")
     committed(template, "Next")
     git(template, "tag", "v1.1.0")
 
@@ -151,8 +151,8 @@ def test_the_workflow_opens_a_pull_request_with_the_update(template: Path, tmp_p
     repository.push()
     release(template)
     repository.run()
-    assert repository.changes() == [".copier-answers.yml", ".gitignore"]
-    assert "# Passwords" in repository.text(".gitignore")
+    assert repository.changes() == [".copier-answers.yml", ".pre-commit-config.yaml"]
+    assert "like CI." in repository.text(".pre-commit-config.yaml")
     assert "_commit: v1.1.0" in repository.text(".copier-answers.yml")
     assert "Ask Ada for the data." in repository.text("README.md")
     create = [call for call in repository.calls if call.startswith("pr create")]
@@ -167,8 +167,8 @@ def test_the_workflow_opens_a_pull_request_with_the_update(template: Path, tmp_p
 
 def test_a_conflict_is_labelled_and_not_committed(template: Path, tmp_path: Path) -> None:
     repository = Repository(template, tmp_path)
-    ignored = repository.project.path / ".gitignore"
-    ignored.write_text(ignored.read_text("utf-8").replace("# Secrets\n", "# Mine\n"), "utf-8")
+    hooks = repository.project.path / ".pre-commit-config.yaml"
+    hooks.write_text(hooks.read_text("utf-8").replace("as CI does.\n", "by me.\n"), "utf-8")
     repository.push()
     release(template)
     repository.run()
@@ -176,7 +176,7 @@ def test_a_conflict_is_labelled_and_not_committed(template: Path, tmp_path: Path
     assert repository.changes() == [".copier-answers.yml"]
     assert "label create template-conflict --force" in repository.calls
     assert repository.calls[-1].endswith("--label template-conflict")
-    for words in ("do not merge with yours", "````diff", "# Passwords", "# Mine", ".gitignore"):
+    for words in ("do not merge with yours", "````diff", "like CI.", "by me.", "pre-commit-config"):
         assert words in repository.body
     # The version is recorded, so this is the only time that people see what does not merge.
     assert "_commit: v1.1.0" in repository.text(".copier-answers.yml")

@@ -83,7 +83,7 @@ def beside_torch(project: Project) -> None:
 
 def own_sections(project: Project) -> None:
     text = project.text("README.md").replace(
-        "\n## PyTorch builds\n", "\n## Data\n\nAsk Ada for the data.\n\n## PyTorch builds\n"
+        "\n## Work on it\n", "\n## Data\n\nAsk Ada for the data.\n\n## Work on it\n"
     )
     _write(project, "README.md", f"{text}\n## Results\n\nThe loss is 0.1.\n")
 

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,13 @@ from tests.support.edits import five_packages, own_sections
 from tests.support.git import committed, git, tagged_template
 from tests.support.project import UV, Project, copied
 
-GH = """#!/usr/bin/env python3
+GH = (
+    f"#!{sys.executable}"
+    + """
 # GitHub's command line: writes down how it was called, and lists the pull requests of a file as
 # the real one does: by the name of the branch alone, open ones, and thirty if no limit is given.
-import argparse, json, os, shutil, subprocess, sys
+import argparse, json, os, shutil, sys
+import jq
 
 with open(os.environ["GH_LOG"], "a") as log:
     print(*sys.argv[1:], file=log)
@@ -46,12 +50,13 @@ if sys.argv[1:3] == ["pr", "list"]:
     fields = options.json.split(",")
     found = json.dumps([{field: pull[field] for field in fields} for pull in found])
     if options.jq:
-        subprocess.run(["jq", "--raw-output", options.jq], input=found, text=True, check=True)
+        print(*jq.compile(options.jq).input_text(found), sep="\\n")
     else:
         print(found)
 if sys.argv[1:3] == ["pr", "create"]:
     shutil.copy(known.parse_args(sys.argv[3:]).body_file, os.environ["GH_BODY"])
 """
+)
 
 
 def pull(number: int = 7, **fields: Any) -> dict[str, Any]:

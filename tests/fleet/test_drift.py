@@ -290,7 +290,7 @@ def test_a_checkout_trusts_where_it_was_cloned_from(
     git(tmp_path, "init", "--quiet")
     git(tmp_path, "remote", "add", "origin", address)
     git(tmp_path, "config", "url.https://x:token@github.com/.insteadOf", "https://github.com/")
-    monkeypatch.setattr("extensions.drift.__file__", str(tmp_path / "extensions" / "drift.py"))
+    monkeypatch.setattr("extensions.drift.ROOT", tmp_path)
     assert own_sources() == [str(tmp_path), address, "https://x:token@github.com/org/t.git"]
 
 

@@ -141,7 +141,8 @@ def compare(project: Path, ask: workers.Ask) -> Drift:
 
         # Beside the clone it goes with it, even if this process is killed.
         with tempfile.TemporaryDirectory(dir=clone.parent, ignore_cleanup_errors=True) as folder:
-            fresh = Path(folder) / project.name
+            # No answer depends on the folder's name, which may be one that a render refuses.
+            fresh = Path(folder) / "project"
             given = {k: v for k, v in answers.items() if not str(k).startswith("_")}
             run_copy(str(template), fresh, given, defaults=True, unsafe=True, quiet=True)
             missing, changed = differences(fresh, project, template, source, left)

@@ -63,13 +63,13 @@ def test_an_update_has_lf_and_changes_no_more_than_it_must(
     own = project.path / "src" / "project" / "device.py"
     own.write_text(own.read_text("utf-8") + "\n\nMINE = 1\n", "utf-8", newline="\n")
     committed(project.path)
-    license = template / "template" / "{% if license == 'Apache-2.0' %}LICENSE{% endif %}"
-    license.write_text(license.read_text("utf-8") + "\nMore.\n", "utf-8", newline="\n")
+    docs = template / "template" / "docs" / "pytorch.md.jinja"
+    docs.write_text(docs.read_text("utf-8") + "\nMore.\n", "utf-8", newline="\n")
     git(committed(template, "Next"), "tag", "v1.1.0")
     copier(environment, "update", project.path)
     assert with_cr(project) == []
     changed = git(project.path, "diff", "--name-only").splitlines()
-    assert changed == [".copier-answers.yml", "LICENSE"]
+    assert changed == [".copier-answers.yml", "docs/pytorch.md"]
 
 
 def test_this_repository_has_lf_in_every_checkout() -> None:

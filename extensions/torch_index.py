@@ -293,7 +293,8 @@ class TorchIndex(Extension):
             if key in adopted and value != adopted[key]:
                 self._say_of_adopted(key, {**known, key: adopted[key]}, value)
             self._hold_to_policy(key, {**known, key: value})
-            if key == "authenticate" and value == "auto" and self._there(context).answers:
+            before = self._there(context).answers or {}
+            if key == "authenticate" and value == "auto" and contract.is_mirrored(before):
                 self._say("authenticate: so far CI had a login for the mirror. Taken: auto, none.")
         if reason:
             self._say_taken(key, reason, value)

@@ -247,6 +247,7 @@ class _Reader:
         line_of_lock = ".".join(locked.split(".")[:2])
         stated = list(self._bounding())
         backends = self._backends()
+        last = self.setup.exclude_newer
 
         def rank(line: Line) -> tuple[Any, ...]:
             missed = [(s, weight) for s, weight in stated if not _allows(s, line)]
@@ -255,7 +256,8 @@ class _Reader:
             order = (newer, *(-x if not newer else x for x in minor(line.name)))
             lacking = len(backends - set(line.indexes))
             weight = sum(w for _, w in missed)
-            return (weight, line.name != line_of_lock, lacking, far, order)
+            too_new = bool(last) and line.released > last
+            return (too_new, weight, line.name != line_of_lock, lacking, far, order)
 
         return sorted(self.tables.lines.values(), key=rank)
 
@@ -295,7 +297,9 @@ class _Reader:
         """Answers for strategy and backends that the builds of the set-up speak for."""
         cells = [cell for row in rows.values() for cell in row.values()]
         backends = list(dict.fromkeys(c.backend for c in cells if c.kind != "pypi" and c.backend))
-        if not self.setup.managed or self._told_to_pip() and not self.has_lock:
+        # `[tool.uv.pip]` is for `uv pip` alone: whoever has other sources goes on to sync.
+        by_pip = self._told_to_pip() and not self.has_lock and not backends
+        if not self.setup.managed or by_pip:
             told = self._told_to_pip() or next(iter(backends), AUTO)
             yield {"strategy": "pip", "backend": told}
             return

@@ -98,6 +98,9 @@ def edit(text: str, before: Known | None, after: Plan, *, aged: bool = False) ->
         if before is not None:
             comments.renew(toml)
         comments.place(toml, parsed(text), editor.parts)
+        for table in (EXTRAS, GROUPS):
+            if toml.get(table) == {} and parsed(text).get(table):
+                toml.remove(table)
     except (AttributeError, TypeError) as error:
         raise CannotEdit(f"pyproject.toml has a value of an unexpected type ({error})") from error
     bom = "\ufeff" if text.startswith("\ufeff") else ""
@@ -443,6 +446,8 @@ class _Editor:
             for key, value in wanted.items():
                 if not _equal(entry.get(key), value) and not (named and key == "name"):
                     self.toml.set((*INDEXES, number, key), _toml(value))
+                    if key == "name" and self.adopts and "name" in entry:
+                        self._say_renamed(entry["name"], value)
             for key in self._written_keys(entry) - set(wanted):
                 self.toml.remove((*INDEXES, number, key), prune=False)
         names = {index["name"] for index in self.parts.indexes}
@@ -455,6 +460,14 @@ class _Editor:
                 self.toml.remove((*INDEXES, number))
         if self.toml.get(INDEXES) == []:
             self.toml.remove(INDEXES)
+
+    def _say_renamed(self, old: str, new: str) -> None:
+        """uv reads the login of an index from variables that have its name."""
+        of_old, of_new = (re.sub(r"[^A-Z0-9]", "_", name.upper()) for name in (old, new))
+        self.said.append(
+            f"the index {old} is called {new} now; with a login, UV_INDEX_{of_old}_USERNAME and "
+            f"_PASSWORD are UV_INDEX_{of_new}_USERNAME and _PASSWORD"
+        )
 
     def _referred(self) -> set[Any]:
         """The names of the indexes from which packages outside the family come."""
@@ -534,10 +547,8 @@ def _merged(item: str, wanted: str) -> str:
     assert now and new
     extras = f"[{','.join(sorted(now.extras))}]" if now.extras else ""
     bounds = wanted.partition(";")[0].strip()[len(new.name) :]
-    marker = new.marker or now.marker
-    return f"{new.name}{extras}{bounds}" + (
-        f"; {wanted.partition(';')[2].strip() if new.marker else marker}" if marker else ""
-    )
+    condition = (wanted if new.marker else item).partition(";")[2].strip()
+    return f"{new.name}{extras}{bounds}{f'; {condition}' if condition else ''}"
 
 
 def _within(item: str, wanted: str) -> bool:
@@ -642,7 +653,8 @@ def _item(text: str) -> Any:
 
 
 def _assign(items: Any, number: int, text: str) -> None:
-    items[number] = _item(toml_string(text))
+    literal = items[number].as_string().startswith("'") and "'" not in text
+    items[number] = _item(f"'{text}'" if literal else toml_string(text))
 
 
 def _append_set(sets: Any, entries: Iterable[Mapping[str, str]]) -> None:

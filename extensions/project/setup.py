@@ -101,6 +101,7 @@ class Setup:
     managed: bool
     pip: Mapping[str, Any] = field(default_factory=dict)
     python: str = "3.12"
+    exclude_newer: str = ""
 
     @property
     def leader(self) -> str:
@@ -301,6 +302,24 @@ def read(content: Mapping[str, Any], settings: Mapping[str, Any] | None = None) 
         ) from None
 
 
+def _overriding(uv: Mapping[str, Any], items: Iterable[Any]) -> list[str]:
+    """What overrides and constraints say of the packages of the family that a list states."""
+    keys = ("override-dependencies", "constraint-dependencies")
+    texts = [text for key in keys for text in _many(uv.get(key, []))]
+    stated = {canonicalize_name(r.name) for t in items if isinstance(t, str) and (r := parsed(t))}
+    return [
+        text
+        for text in texts
+        if (one := parsed(text)) and canonicalize_name(one.name) in stated & set(LEADERS)
+    ]
+
+
+def _day(when: Any) -> str:
+    """The day of an `exclude-newer` such as 2026-09-30T00:00:00Z; empty for a span of time."""
+    found = re.match(r"\d{4}-\d\d-\d\d", str(when))
+    return found[0] if found else ""
+
+
 def _read(content: Mapping[str, Any], settings: Mapping[str, Any]) -> Setup:
     project = content.get("project", {})
     table = content.get("tool", {}).get("uv", {})
@@ -314,6 +333,8 @@ def _read(content: Mapping[str, Any], settings: Mapping[str, Any]) -> Setup:
             lists[kind, str(canonicalize_name(name))] = _list(items)
     if old := _list(table.get("dev-dependencies", [])):
         lists["group", "dev"] = [*lists.get(("group", "dev"), ()), *old]
+    for place, items in lists.items():
+        lists[place] = [*items, *_overriding(uv, items)]
     groups = {name for kind, name in lists if kind == "group"}
     default = uv.get("default-groups", ["dev"])
     wanted = groups if default == "all" else {str(canonicalize_name(n)) for n in _list(default)}
@@ -332,6 +353,8 @@ def _read(content: Mapping[str, Any], settings: Mapping[str, Any]) -> Setup:
         environments=tuple(filter(None, map(_marker, named))),
         managed=uv.get("managed") is not False,
         pip=dict(uv.get("pip", {})),
+        exclude_newer=_day(uv.get("exclude-newer-package", {}).get("torch"))
+        or _day(uv.get("exclude-newer")),
     )
 
 

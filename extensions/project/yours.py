@@ -112,4 +112,4 @@ def _commands(folder: Path, tables: Tables, plan: Plan, before: Known) -> Iterat
         return
     text = file.read_text("utf-8", errors="replace")
     if re.search(rf"^{re.escape(then.install)}$", text, re.MULTILINE):
-        yield f"README.md: `{then.install}` is now `{plan.install}`"
+        yield f"README.md still says `{then.install}`, which is `{plan.install}` from now on"

@@ -60,7 +60,8 @@ class Triton:
 
 @dataclass(frozen=True)
 class Line:
-    """A release line of torch. `indexes` maps backend to platform to confidence."""
+    """A release line of torch. `indexes` maps backend to platform to confidence; `released` is the
+    day of the release `torch`, as 2026-09-30, or empty."""
 
     name: str
     torch: str
@@ -74,6 +75,7 @@ class Line:
     no_local: Mapping[str, frozenset[str]]
     pypi: Mapping[str, str]
     indexes: Mapping[str, Mapping[str, str]]
+    released: str = ""
 
     @property
     def pythons(self) -> tuple[str, ...]:
@@ -192,6 +194,7 @@ def _line(block: Mapping[str, Any]) -> Line:
         no_local={p: frozenset(names) for p, names in block.get("no_local", {}).items()},
         pypi=block["pypi"],
         indexes=block["indexes"],
+        released=str(block.get("released", "")),
     )
 
 

@@ -257,3 +257,26 @@ def test_what_cannot_be_edited_is_said(text: str) -> None:
     plan = plan_of(completed({"project_name": "My Project"}))
     with pytest.raises(CannotEdit, match="pyproject.toml"):
         edit(text, None, plan)
+
+
+def test_an_index_that_gets_another_name_is_said() -> None:
+    known = completed({"project_name": "Lab", "strategy": "index", "backend": "cu130"})
+    text = """\
+[project]
+name = "lab"
+dependencies = ['torch ; python_version<"3.99"', "torchvision"]
+
+[tool.uv.sources]
+torch = { index = "corp-cu" }
+torchvision = { index = "corp-cu" }
+
+[[tool.uv.index]]
+name = "corp-cu"
+url = "https://download.pytorch.org/whl/cu130"
+authenticate = "always"
+"""
+    result = edit(text, None, plan_of(known))
+    assert "UV_INDEX_CORP_CU_USERNAME" in result.said[0]
+    assert "UV_INDEX_PYTORCH_CU130_USERNAME" in result.said[0]
+    # An owner's marker, and quotes, are as they were.
+    assert """'torch>=2.14,<2.15; python_version<"3.99"'""" in result.text

@@ -102,6 +102,32 @@ def test_the_lock_says_which_line_is_installed(
     assert adopt(project.path, TABLES, {}).answers["torch_version"] == "2.10"
 
 
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ('override-dependencies = ["torch==2.7.0"]', "2.7"),
+        ('constraint-dependencies = ["Torch<2.9"]', "2.8"),
+        ('exclude-newer = "2025-09-01T00:00:00Z"', "2.8"),
+        ('exclude-newer-package = { torch = "2025-03-01" }', "2.6"),
+        ('exclude-newer = "7 days"', TABLES.default_line()),
+    ],
+)
+def test_what_uv_is_told_of_all_releases_bounds_the_line(
+    tmp_path: Path, settings: str, line: str
+) -> None:
+    text = f'[project]\nname = "lab"\ndependencies = ["torch>=2.5"]\n[tool.uv]\n{settings}\n'
+    assert adopt(folder_with(tmp_path / "lab", text), TABLES, {}).answers["torch_version"] == line
+
+
+def test_what_uv_pip_is_told_leaves_the_sources_of_uv_sync_alone(tmp_path: Path) -> None:
+    text = (
+        f'[project]\nname = "lab"\ndependencies = ["torch==2.6.0"]\n'
+        f'[tool.uv]\nextra-index-url = ["{WHL}/cu124"]\npip = {{ torch-backend = "auto" }}\n'
+    )
+    answers = adopt(folder_with(tmp_path / "lab", text), TABLES, {}).answers
+    assert (answers["strategy"], answers["backend"]) == ("index", "cu124")
+
+
 def test_settings_in_a_file_of_their_own_count(tmp_path: Path) -> None:
     text = f'{PROJECT}dependencies = ["torch"]\n[tool.uv.sources]\ntorch = {{ index = "p" }}\n'
     folder = folder_with(tmp_path / "lab", text)

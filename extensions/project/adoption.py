@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,11 +80,25 @@ def adopt(folder: Path, tables: Tables, given: Known) -> Adopted:
         return Adopted()
     text, settings, lock = (_text(folder / n) for n in ("pyproject.toml", "uv.toml", "uv.lock"))
     content = parse(text)
-    setup = read(content, parse(settings))
+    setup = read(content, parse(settings), _of_members(folder, content))
     of_project = _of_project(folder, content, setup)
     hint = _text(folder / ".python-version").strip()
     of_torch, unread = _Reader(tables, {**of_project, **given}, setup, lock, hint).answers()
     return Adopted({**NOTHING, **of_torch, **of_project}, frozenset(unread))
+
+
+def _of_members(folder: Path, content: Mapping[str, Any]) -> list[str]:
+    """What the members of a workspace require: they share its lock, and so its torch.
+
+    A member that cannot be read is for `uv lock` to tell of.
+    """
+    found: list[str] = []
+    with suppress(AttributeError, KeyError, NotImplementedError, TypeError, ValueError):
+        for pattern in content["tool"]["uv"]["workspace"]["members"]:
+            for file in sorted(folder.glob(f"{pattern.rstrip('/')}/pyproject.toml")):
+                project = parse(_text(file)).get("project", {})
+                found += [item for item in project.get("dependencies", ()) if isinstance(item, str)]
+    return found
 
 
 def _text(file: Path) -> str:

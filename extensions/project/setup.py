@@ -288,13 +288,18 @@ def parse(text: str) -> dict[str, Any]:
         ) from None
 
 
-def read(content: Mapping[str, Any], settings: Mapping[str, Any] | None = None) -> Setup:
-    """The set-up that tables state; `settings` is a uv.toml, which goes before `[tool.uv]`.
+def read(
+    content: Mapping[str, Any],
+    settings: Mapping[str, Any] | None = None,
+    others: Sequence[str] = (),
+) -> Setup:
+    """The set-up that tables state; `settings` is a uv.toml, which goes before `[tool.uv]`, and
+    `others` is what other members of its workspace require.
 
     Raises CannotAdopt for tables of another shape than the standard's.
     """
     try:
-        return _read(content, settings or {})
+        return _read(content, settings or {}, others)
     except (AttributeError, KeyError, TypeError) as error:
         raise CannotAdopt(
             f"pyproject.toml has a table or list of another shape than the standard's ({error}). "
@@ -302,10 +307,11 @@ def read(content: Mapping[str, Any], settings: Mapping[str, Any] | None = None) 
         ) from None
 
 
-def _overriding(uv: Mapping[str, Any], items: Iterable[Any]) -> list[str]:
-    """What overrides and constraints say of the packages of the family that a list states."""
+def _bounding(uv: Mapping[str, Any], others: Sequence[str], items: Iterable[Any]) -> list[str]:
+    """What is said elsewhere of the packages of the family that a list states: by overrides, by
+    constraints, and by the other members of a workspace."""
     keys = ("override-dependencies", "constraint-dependencies")
-    texts = [text for key in keys for text in _many(uv.get(key, []))]
+    texts = [*(text for key in keys for text in _many(uv.get(key, []))), *others]
     stated = {canonicalize_name(r.name) for t in items if isinstance(t, str) and (r := parsed(t))}
     return [
         text
@@ -320,7 +326,7 @@ def _day(when: Any) -> str:
     return found[0] if found else ""
 
 
-def _read(content: Mapping[str, Any], settings: Mapping[str, Any]) -> Setup:
+def _read(content: Mapping[str, Any], settings: Mapping[str, Any], others: Sequence[str]) -> Setup:
     project = content.get("project", {})
     table = content.get("tool", {}).get("uv", {})
     uv = {**table, **settings}
@@ -334,7 +340,7 @@ def _read(content: Mapping[str, Any], settings: Mapping[str, Any]) -> Setup:
     if old := _list(table.get("dev-dependencies", [])):
         lists["group", "dev"] = [*lists.get(("group", "dev"), ()), *old]
     for place, items in lists.items():
-        lists[place] = [*items, *_overriding(uv, items)]
+        lists[place] = [*items, *_bounding(uv, others, items)]
     groups = {name for kind, name in lists if kind == "group"}
     default = uv.get("default-groups", ["dev"])
     wanted = groups if default == "all" else {str(canonicalize_name(n)) for n in _list(default)}

@@ -119,6 +119,17 @@ def test_what_uv_is_told_of_all_releases_bounds_the_line(
     assert adopt(folder_with(tmp_path / "lab", text), TABLES, {}).answers["torch_version"] == line
 
 
+def test_the_members_of_a_workspace_bound_the_line(tmp_path: Path) -> None:
+    text = (
+        '[project]\nname = "lab"\ndependencies = ["torch>=2.7"]\n'
+        '[tool.uv.workspace]\nmembers = ["libs/*"]\n'
+    )
+    folder = folder_with(tmp_path / "lab", text)
+    member = '[project]\nname = "beta"\nversion = "1"\ndependencies = ["torch>=2.7,<2.10"]\n'
+    folder_with(folder / "libs" / "beta", member)
+    assert adopt(folder, TABLES, {}).answers["torch_version"] == "2.9"
+
+
 def test_what_uv_pip_is_told_leaves_the_sources_of_uv_sync_alone(tmp_path: Path) -> None:
     text = (
         f'[project]\nname = "lab"\ndependencies = ["torch==2.6.0"]\n'

@@ -551,5 +551,6 @@ def test_what_an_owner_made_in_the_usual_places_is_no_obstacle(
     (folder / "src").symlink_to("elsewhere", target_is_directory=True)
     (folder / "README.md").symlink_to("nowhere")
     project = copied(template, folder, {}, overwrite=True)
-    assert project.text("README.md").startswith("# project")
+    assert project.text("pyproject.toml").startswith("[project]")
+    assert (folder / "README.md").is_symlink()
     assert (folder / "elsewhere" / "project" / "device.py").exists()

@@ -242,11 +242,11 @@ def test_a_file_that_vanishes_or_is_closed_to_us_has_no_conflicts(
     assert conflicts(tmp_path) == {"c": 1}
 
 
-def test_an_update_beside_odd_files_ends(tagged: Path, capsys) -> None:
+def test_an_update_beside_odd_files_ends(tagged: Path, capfd) -> None:
     def odd(project: Project) -> None:
         os.mkfifo(project.path / "pipe")
         (project.path / "zero").symlink_to("/dev/zero")
         (project.path / "long").symlink_to("x" * 300)
 
     updated(tagged, {"torch_version": "2.13"}, {"torch_version": "2.14"}, edit=odd, quiet=False)
-    assert "project is up to date with its template. Next:" in capsys.readouterr().err
+    assert "project is up to date with its template. Next:" in capfd.readouterr().err

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from packaging.markers import InvalidMarker, Marker
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from ..plan.parts import EXTRAS, GROUPS, Parts, parts_of
@@ -25,7 +23,20 @@ from ..questions.names import FAMILY, PLACEHOLDER, toml_string
 from ..tables.backends import slug
 from ..tables.platforms import PLATFORMS
 from . import comments
+from .requirements import admits_older, meets, merged, name_of, within
 from .toml_text import Path, TomlText
+from .toml_values import (
+    append_set,
+    assign,
+    conflict_set,
+    inline,
+    insert,
+    many_lines,
+    one_line,
+    reorder,
+    synchronize,
+    to_toml,
+)
 
 PROJECT: Path = ("project",)
 DEPENDENCIES: Path = (*PROJECT, "dependencies")
@@ -131,7 +142,7 @@ class _Editor:
         self.parts: Parts = parts_of(after)
         self.said: list[str] = []
         listed = [*self.parts.dependencies, *(r for rs in self.parts.choices.values() for r in rs)]
-        self.family = {_name(text): text for text in listed}
+        self.family = {name_of(text): text for text in listed}
 
     def edit(self) -> None:
         self._requires_python()
@@ -161,7 +172,7 @@ class _Editor:
             return
         asked = not self.adopts and written != self.plan.python_version
         floor = self.plan.python_version if asked else wanted.partition(",")[0].removeprefix(">=")
-        if asked or _admits_older(now, floor):
+        if asked or admits_older(now, floor):
             clauses = [c.strip() for c in now.split(",")]
             upper = [c for c in clauses if c.startswith(("<", "!="))]
             self.toml.set(path, toml_string(",".join([f">={floor}", *upper])))
@@ -191,7 +202,7 @@ class _Editor:
 
     def _requires_torch(self) -> bool:
         """Whether the plain dependencies have torch beside the choices."""
-        return any(_name(item) in TORCH for item in self.toml.get(DEPENDENCIES) or ())
+        return any(name_of(item) in TORCH for item in self.toml.get(DEPENDENCIES) or ())
 
     def _choices(self) -> None:
         self._follow()
@@ -245,29 +256,29 @@ class _Editor:
 
     def _rebound(self, path: Path) -> None:
         for number, item in enumerate(self.toml.get(path) or ()):
-            name = _name(item)
-            if name in self.family and not _meets(item, self.family[name]):
-                new = _merged(item, self.family[name])
-                self.toml.edit(path, lambda found, i=number, text=new: _assign(found, i, text))
+            name = name_of(item)
+            if name in self.family and not meets(item, self.family[name]):
+                new = merged(item, self.family[name])
+                self.toml.edit(path, lambda found, i=number, text=new: assign(found, i, text))
                 self.said.append(f"{'.'.join(map(str, path))}: {item!r} is now {new!r}")
 
     def _family_in(self, path: Path, wanted: Sequence[str], ours: Iterable[str]) -> None:
         """Have a list of requirements hold the family as wanted, and nothing else that is ours."""
         now = self.toml.get(path)
         if not now and wanted:
-            self.toml.set(path, _list(map(toml_string, wanted)))
+            self.toml.set(path, many_lines(map(toml_string, wanted)))
             return
-        left = {_name(text): text for text in wanted}
+        left = {name_of(text): text for text in wanted}
         changes: dict[int, str | None] = {}
         for number, item in enumerate(now or ()):
-            name = _name(item)
+            name = name_of(item)
             if name in left:
                 written = self.aged and _BOUNDS.fullmatch(item)
-                if written or not _within(item, left[name]):
-                    changes[number] = _merged(item, left[name])
+                if written or not within(item, left[name]):
+                    changes[number] = merged(item, left[name])
             elif name in ours:
                 changes[number] = None
-        present = set(map(_name, now or ()))
+        present = set(map(name_of, now or ()))
         missing = [text for name, text in left.items() if name not in present]
         if not changes and not missing:
             return
@@ -277,20 +288,20 @@ class _Editor:
                 if text is None:
                     del items[number]
                 else:
-                    _assign(items, number, text)
+                    assign(items, number, text)
             for text in missing:
-                _insert(items, text)
+                insert(items, text)
             if not self.adopts:
-                _reorder(items, [name for name in left if name in map(_name, items)])
+                reorder(items, [name for name in left if name in map(name_of, items)])
 
         self.toml.edit(path, change)
 
     def _put_list(self, path: Path, wanted: Sequence[str], new: str = "") -> None:
         """Set a list to values, given as TOML; one that is there keeps its layout."""
         if isinstance(self.toml.get(path), list) and self.toml.is_value(path):
-            self.toml.edit(path, lambda items: _sync(items, wanted))
+            self.toml.edit(path, lambda items: synchronize(items, wanted))
         else:
-            self.toml.set(path, new or _list(wanted))
+            self.toml.set(path, new or many_lines(wanted))
 
     def _found(self, path: Path) -> Path:
         """The same with the name as the file spells it."""
@@ -308,7 +319,7 @@ class _Editor:
             if default:
                 # uv's word for every group, which now exclude each other.
                 others = [name for name in groups if slug_of(name) not in self.parts.choices]
-                self.toml.set(path, _line(map(toml_string, [*others, default])))
+                self.toml.set(path, one_line(map(toml_string, [*others, default])))
             return
         chosen = {*self.before.choices} if self.before.kind == "group" else set()
         if default:
@@ -324,7 +335,7 @@ class _Editor:
             self.toml.remove(path, prune=False)
         elif default or chosen:
             names = list(map(toml_string, wanted))
-            self._put_list(path, names, _line(names))
+            self._put_list(path, names, one_line(names))
 
     def _conflicts(self) -> None:
         path = (*UV, "conflicts")
@@ -335,7 +346,7 @@ class _Editor:
         if self.adopts and any(all(entry in entries for entry in wanted) for entries in sets):
             return
         if not sets and wanted:
-            self.toml.set(path, _list([_set(wanted)]))
+            self.toml.set(path, many_lines([conflict_set(wanted)]))
             return
         placed = not wanted
         changes: dict[int, Any] = {}
@@ -353,9 +364,9 @@ class _Editor:
                 if entries is None:
                     del found[number]
                 else:
-                    _sync(found[number], list(map(_inline, entries)))
+                    synchronize(found[number], list(map(inline, entries)))
             if not placed:
-                _append_set(found, wanted)
+                append_set(found, wanted)
 
         if changes or not placed:
             self.toml.edit(path, change)
@@ -380,7 +391,7 @@ class _Editor:
             new = self.adopts or self.before.kind != self.parts.kind
             beside = bool(self.parts.kind) and new and self._requires_torch()
             if wanted and (self.before.unmanaged or (beside and key == "environments")):
-                self.toml.set(path, _list(map(toml_string, wanted)))
+                self.toml.set(path, many_lines(map(toml_string, wanted)))
             return
         if self.adopts:
             return
@@ -405,7 +416,7 @@ class _Editor:
         gone = [
             number
             for number, item in enumerate(items)
-            if _name(item) in ours and _BOUNDS.fullmatch(item)
+            if name_of(item) in ours and _BOUNDS.fullmatch(item)
         ]
         if len(gone) == len(items):
             self.toml.remove(path, prune=False)
@@ -422,10 +433,10 @@ class _Editor:
             same = _same if self.adopts else operator.eq
             if found is not None and same(_entries(found), _entries(entries)):
                 continue
-            self._put_list((*SOURCES, spelled.get(package, package)), list(map(_inline, entries)))
+            self._put_list((*SOURCES, spelled.get(package, package)), list(map(inline, entries)))
         ours = set(self.before.packages) | TRITONS
         if self.adopts:
-            ours = set(self.plan.packages) & {_name(r) for r in self.parts.dependencies}
+            ours = set(self.plan.packages) & {name_of(r) for r in self.parts.dependencies}
         for package in ours - set(self.parts.sources):
             if package in spelled:
                 self.toml.remove((*SOURCES, spelled[package]))
@@ -435,7 +446,7 @@ class _Editor:
         for wanted in self.parts.indexes:
             number = self._place_of(wanted)
             if number is None:
-                lines = "".join(f"{key} = {_toml(value)}\n" for key, value in wanted.items())
+                lines = "".join(f"{key} = {to_toml(value)}\n" for key, value in wanted.items())
                 last = last + 1 if last >= 0 else self._first_index()
                 self.toml.insert_table(INDEXES, last, lines, UV)
                 continue
@@ -445,7 +456,7 @@ class _Editor:
             named = wanted.get("default") and entry.get("name") in self._referred()
             for key, value in wanted.items():
                 if not _equal(entry.get(key), value) and not (named and key == "name"):
-                    self.toml.set((*INDEXES, number, key), _toml(value))
+                    self.toml.set((*INDEXES, number, key), to_toml(value))
                     if key == "name" and self.adopts and "name" in entry:
                         self._say_renamed(entry["name"], value)
             for key in self._written_keys(entry) - set(wanted):
@@ -513,9 +524,6 @@ class _Editor:
         return any(_of_base(url, base) for base in bases)
 
 
-# What values say
-
-
 def slug_of(name: str) -> str:
     """The name of an extra or group as PEP 685 compares it."""
     return str(canonicalize_name(name))
@@ -527,66 +535,6 @@ def _of_base(url: str, base: str) -> bool:
     head, _, tail = base.partition(PLACEHOLDER)
     fits = url.startswith(head) and url.endswith(tail) and len(url) > len(head) + len(tail)
     return fits and bool(_BUILD.fullmatch(url[len(head) : len(url) - len(tail)]))
-
-
-def _parsed(item: Any) -> Requirement | None:
-    try:
-        return Requirement(item)
-    except (InvalidRequirement, TypeError):
-        return None
-
-
-def _name(item: Any) -> str:
-    requirement = _parsed(item)
-    return str(canonicalize_name(requirement.name)) if requirement else ""
-
-
-def _merged(item: str, wanted: str) -> str:
-    """A requirement with the bounds that are wanted, and with its own extras and marker."""
-    now, new = _parsed(item), _parsed(wanted)
-    assert now and new
-    extras = f"[{','.join(sorted(now.extras))}]" if now.extras else ""
-    bounds = wanted.partition(";")[0].strip()[len(new.name) :]
-    condition = (wanted if new.marker else item).partition(";")[2].strip()
-    return f"{new.name}{extras}{bounds}{f'; {condition}' if condition else ''}"
-
-
-def _within(item: str, wanted: str) -> bool:
-    """Whether a requirement says what is wanted, or allows less of the same line."""
-    now, new = _parsed(item), _parsed(wanted)
-    assert now and new
-    if now.url or (new.marker and str(now.marker) != str(new.marker)):
-        return False
-    if now.specifier == new.specifier:
-        return True
-    allowed = [v for v in _releases(new) if now.specifier.contains(v)]
-    return bool(allowed) and all(new.specifier.contains(v) for v in allowed)
-
-
-def _meets(item: str, wanted: str) -> bool:
-    """Whether a requirement allows any release of the line."""
-    now, new = _parsed(item), _parsed(wanted)
-    assert now and new
-    line = [v for v in _releases(new) if new.specifier.contains(v)]
-    return bool(now.url) or any(now.specifier.contains(v) for v in line)
-
-
-def _releases(requirement: Requirement) -> list[str]:
-    """Releases around the bounds of a requirement, those that are thinkable included."""
-    majors = {int(v.version.split(".")[0]) for v in requirement.specifier}
-    around = {m + d for m in majors for d in (-1, 0, 1) if m + d >= 0}
-    return [f"{a}.{b}.{c}" for a in sorted(around) for b in range(40) for c in range(10)]
-
-
-def _admits_older(specifier: str, floor: str) -> bool:
-    """Whether a bound on Python allows a version below a floor such as 3.10."""
-    try:
-        allowed = SpecifierSet(specifier)
-    except InvalidSpecifier:
-        return False
-    minor = int(floor.split(".")[1])
-    versions = ["2.7.18", *(f"3.{m}.{patch}" for m in range(minor) for patch in (0, 20))]
-    return any(allowed.contains(v) for v in versions)
 
 
 def _marker(text: Any) -> str:
@@ -613,88 +561,3 @@ def _equal(one: Any, other: Any) -> bool:
     if isinstance(one, str) and isinstance(other, str):
         return one.rstrip("/") == other.rstrip("/")
     return bool(one == other)
-
-
-# How values are written
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return toml_string(value)
-    if isinstance(value, Mapping):
-        return _inline(value)
-    return _line(map(_toml, value)) if isinstance(value, (list, tuple)) else str(value)
-
-
-def _inline(table: Mapping[str, Any]) -> str:
-    return f"{{ {', '.join(f'{key} = {_toml(value)}' for key, value in table.items())} }}"
-
-
-def _line(items: Iterable[str]) -> str:
-    return f"[{', '.join(items)}]"
-
-
-def _list(items: Iterable[str]) -> str:
-    lines = "".join(f"{item},\n" for item in items)
-    indented = re.sub(r"^(?=.)", "    ", lines, flags=re.MULTILINE)
-    return f"[\n{indented}]"
-
-
-def _set(entries: Iterable[Mapping[str, str]]) -> str:
-    return _list(map(_inline, entries))
-
-
-def _item(text: str) -> Any:
-    import tomlkit
-
-    return tomlkit.parse(f"x = {text}\n")["x"]
-
-
-def _assign(items: Any, number: int, text: str) -> None:
-    literal = items[number].as_string().startswith("'") and "'" not in text
-    items[number] = _item(f"'{text}'" if literal else toml_string(text))
-
-
-def _append_set(sets: Any, entries: Iterable[Mapping[str, str]]) -> None:
-    if not sets or "\n" in sets[-1].as_string():
-        sets.append(_item(_set(entries).replace("\n", "\n    ")))
-    else:
-        sets.append(_item(_line(map(_inline, entries))))
-
-
-def _sync(items: Any, wanted: Sequence[str]) -> None:
-    """Have a list hold values, given as TOML; what is right stays, with the comments around it."""
-    for number in reversed(range(len(wanted), len(items))):
-        del items[number]
-    for number, text in enumerate(wanted):
-        new = _item(text)
-        if number == len(items):
-            items.append(new)
-        elif items[number] != new:
-            items[number] = new
-
-
-def _reorder(items: Any, names: Sequence[str]) -> None:
-    """Have the requirements of some packages stand in an order, on the places that they have."""
-    places = [n for n, item in enumerate(items) if _name(item) in names]
-    texts = {_name(items[n]): str(items[n]) for n in places}
-    if len(places) == len(names):
-        for place, name in zip(places, names, strict=True):
-            if str(items[place]) != texts[name]:
-                _assign(items, place, texts[name])
-
-
-def _insert(items: Any, text: str) -> None:
-    """Where the order of the list wants it, else at the end."""
-    names = [_name(item) for item in items]
-    place = len(names)
-    if names == sorted(names):
-        place = sum(name < _name(text) for name in names)
-    if place == 0 and names and "\n" not in items.as_string():
-        # tomlkit leaves no space behind the comma of a first item.
-        items.insert(1, items[0])
-        items[0] = _item(toml_string(text))
-    else:
-        items.insert(place, _item(toml_string(text)))

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -42,8 +43,10 @@ def test_the_look_at_the_gpu_is_the_only_process(template: Path, tmp_path: Path)
     tool.chmod(0o755)
     path = f"{tool.parent}{os.pathsep}{os.environ['PATH']}"
     seen = {tuple(event) for event in watched(template, tmp_path, PATH=path)}
-    # A shell would be the program that is started. The tool gets no input.
-    assert seen == {("subprocess.Popen", str(tool)), ("open", os.devnull)}
+    # A shell would be the program that is started. The tool gets no input, and its output goes to
+    # a temporary file without a name.
+    opened = {("open", os.devnull), ("open", tempfile.gettempdir())}
+    assert seen == {("subprocess.Popen", str(tool)), *opened}
 
 
 def test_what_extensions_do_is_seen(template: Path, tmp_path: Path) -> None:

@@ -45,8 +45,9 @@ def refusal(folder: Path) -> str | None:
         table = tool.get(key)
         if isinstance(table, dict) and _decides(table, "dependencies" in stated):
             way = _WAYS.get(key, f"move them into {_TABLE}, by `uv add`")
-            where = f"its packages stand in the tables of {label}"
-            return f"{where}, which uv does not read. Nearest: {way}"
+            all_of_them = "the packages of this project stand"
+            what = "what it says of PyTorch stands" if "dependencies" in stated else all_of_them
+            return f"{what} in the tables of {label}, which uv does not read. Nearest: {way}"
     if not isinstance(project, dict):
         if project is not None:
             return "project is no table in pyproject.toml. Nearest: what `uv lock` accepts"

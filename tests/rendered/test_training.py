@@ -22,7 +22,7 @@ def test_the_example_is_there_or_leaves_no_trace(render: Render) -> None:
     }
     modules = {"__init__", "__main__", "checkpoint", "config", "data", "metrics", "model"}
     assert added == {
-        "tests/rendered/test_training.py",
+        "tests/test_training.py",
         *(f"{folder}/{name}.py" for name in (*modules, "trainer")),
     }
     assert not (without.path / folder).exists()

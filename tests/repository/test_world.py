@@ -14,13 +14,13 @@ from tests.conftest import ROOT
 
 # They ask git, uv, Copier, the locale, the umask and the signals.
 TELLING = [
-    "test_check_lock.py::test_a_wheel_without_a_hash",
-    "test_destination.py::test_a_copy_that_is_stopped_leaves_no_new_folder",
-    "test_properties.py",
-    "test_security.py::test_extensions_do_nothing_but_read",
-    "test_update.py::test_the_result_is_a_fresh_render",
-    "test_update.py::test_what_cannot_merge_is_a_conflict_in_its_file_and_counted",
-    "test_update.py::test_rejected_changes_count_too",
+    "rendered/test_check_lock.py::test_a_wheel_without_a_hash",
+    "project/test_destination.py::test_a_copy_that_is_stopped_leaves_no_new_folder",
+    "rendered/test_properties.py",
+    "repository/test_security.py::test_extensions_do_nothing_but_read",
+    "project/test_update.py::test_the_result_is_a_fresh_render",
+    "project/test_update.py::test_what_cannot_merge_is_a_conflict_in_its_file_and_counted",
+    "project/test_update.py::test_rejected_changes_count_too",
 ]
 GIT = """\
 [core]

@@ -255,7 +255,7 @@ def test_without_an_edit_pyproject_is_that_of_a_fresh_render(
 
 
 @settings(
-    max_examples=int(os.environ.get("UPDATE_EXAMPLES", "30")),
+    max_examples=int(os.environ.get("UPDATE_EXAMPLES", "12")),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

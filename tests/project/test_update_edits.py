@@ -291,7 +291,8 @@ def test_any_edits_outlive_any_change_of_answers(
             template_with_releases,
             base,
             version,
-            edits,
+            # Comments and layouts last: other edits look for lines as they were rendered.
+            sorted(edits, key=EDITS.index),
             {"torch_version": line, "packages": packages, **before, **rest_before},
             {"torch_version": "2.14", **({**changed, **rest_after} if moves else {})},
         ).check()

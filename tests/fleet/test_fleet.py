@@ -118,7 +118,8 @@ TEXTS = {
     ],
     "pyproject.toml": [
         (f"a = {'[' * 100_000}", "cannot be read"),
-        ("a." * 100_000 + "a = 1", "not done after 20 seconds"),
+        # A slow machine runs out of its seconds, a fast one out of its memory.
+        ("a." * 100_000 + "a = 1", "not done after 20 seconds|needs more than 2 GiB"),
         (f"a = {'9' * 5_000}\n", "4300 digits"),
         ("a = \0\n", "cannot be read"),
         (OWN + str([f"p{n}" for n in range(50_000)]), "more than 256000 bytes"),
@@ -187,7 +188,8 @@ def test_each_kind_of_bad_project_costs_its_own_row(
     rows = {Path(row["project"]).name: row for row in json.loads(done.stdout)}
     assert len(rows) == len(expected) + 1
     for folder, reason in expected[:bad]:
-        assert reason in rows[folder.name]["problem"], rows[folder.name]
+        problem = rows[folder.name]["problem"]
+        assert any(words in problem for words in reason.split("|")), rows[folder.name]
         assert reason == "" or len(rows[folder.name]["problem"]) < 500
     for folder, _ in expected[bad:]:
         assert rows[folder.name]["problem"] == "", rows[folder.name]

@@ -108,9 +108,10 @@ def edit(text: str, before: Known | None, after: Plan, *, aged: bool = False) ->
         editor.edit()
         if before is not None:
             comments.renew(toml)
-        comments.place(toml, parsed(text), editor.parts)
+        as_it_was = parsed(text)
+        comments.place(toml, as_it_was, editor.parts)
         for table in (EXTRAS, GROUPS):
-            if toml.get(table) == {} and parsed(text).get(table):
+            if toml.get(table) == {} and as_it_was.get(table):
                 toml.remove(table)
     except (AttributeError, TypeError) as error:
         raise CannotEdit(f"pyproject.toml has a value of an unexpected type ({error})") from error

@@ -15,6 +15,8 @@ from typing import Any
 
 import tomlkit
 
+from .toml_values import value_of
+
 Path = tuple[str | int, ...]
 """Where a value stands; the number of an entry follows the name of an array of tables."""
 
@@ -158,7 +160,7 @@ class TomlText:
             if self.get(path) is None:
                 self.set(path, f"[{table}]")
             else:
-                self.edit(path, lambda item: item.insert(number, _value(table)))
+                self.edit(path, lambda item: item.insert(number, value_of(table)))
             return
         block = f"[[{_key(path)}]]\n{content}"
         if following := self._within((*path, number)):
@@ -303,10 +305,6 @@ def _key(path: Any) -> str:
     return ".".join(p if bare.fullmatch(p) else tomlkit.string(p).as_string() for p in parts)
 
 
-def _value(text: str) -> Any:
-    return tomlkit.parse(f"x = {text}\n")["x"]
-
-
 def _notes(value: str) -> list[str]:
     """The lines of a value that hold a comment and nothing else."""
     return [
@@ -329,7 +327,7 @@ def _put(item: Any, path: Path, value: str) -> None:
             item[part] = tomlkit.inline_table()
         item = item[part]
     # An inline table of TOML 1.0 is one line.
-    item[path[-1]] = _value(" ".join(line.strip() for line in value.splitlines()))
+    item[path[-1]] = value_of(" ".join(line.strip() for line in value.splitlines()))
 
 
 def _drop(item: Any, path: Path) -> None:

@@ -40,20 +40,21 @@ def conflict_set(entries: Iterable[Mapping[str, str]]) -> str:
     return many_lines(map(inline, entries))
 
 
-def _item(text: str) -> Any:
+def value_of(text: str) -> Any:
+    """A value, given as TOML, as one of tomlkit's."""
     return tomlkit.parse(f"x = {text}\n")["x"]
 
 
 def assign(items: Any, number: int, text: str) -> None:
     literal = items[number].as_string().startswith("'") and "'" not in text
-    items[number] = _item(f"'{text}'" if literal else toml_string(text))
+    items[number] = value_of(f"'{text}'" if literal else toml_string(text))
 
 
 def append_set(sets: Any, entries: Iterable[Mapping[str, str]]) -> None:
     if not sets or "\n" in sets[-1].as_string():
-        sets.append(_item(conflict_set(entries).replace("\n", "\n    ")))
+        sets.append(value_of(conflict_set(entries).replace("\n", "\n    ")))
     else:
-        sets.append(_item(one_line(map(inline, entries))))
+        sets.append(value_of(one_line(map(inline, entries))))
 
 
 def synchronize(items: Any, wanted: Sequence[str]) -> None:
@@ -61,7 +62,7 @@ def synchronize(items: Any, wanted: Sequence[str]) -> None:
     for number in reversed(range(len(wanted), len(items))):
         del items[number]
     for number, text in enumerate(wanted):
-        new = _item(text)
+        new = value_of(text)
         if number == len(items):
             items.append(new)
         elif items[number] != new:
@@ -87,6 +88,6 @@ def insert(items: Any, text: str) -> None:
     if place == 0 and names and "\n" not in items.as_string():
         # tomlkit leaves no space behind the comma of a first item.
         items.insert(1, items[0])
-        items[0] = _item(toml_string(text))
+        items[0] = value_of(toml_string(text))
     else:
-        items.insert(place, _item(toml_string(text)))
+        items.insert(place, value_of(toml_string(text)))

@@ -100,15 +100,15 @@ class TomlText:
         *_, last = re.finditer(_PART, self.text[start:first])
         self._splice(start + last.start(), start + last.end(), _key([name]))
 
-    def set(self, path: Path, value: str, comment: str = "") -> None:
-        """Write a value, given as TOML; a key that is new gets the comment line above it."""
+    def set(self, path: Path, value: str) -> None:
+        """Write a value, given as TOML."""
         if pair := self._pair(path):
             self._put(pair, self._lines(value))
         elif outer := self._outer(path):
             self._edit(outer, lambda item: _put(item, path[len(outer.path) :], value))
         else:
             self.remove(path, prune=False)
-            self._add(path, self._lines(value), comment)
+            self._add(path, self._lines(value))
 
     def edit(self, path: Path, change: Callable[[Any], None]) -> None:
         """Let a function change the value at a path, which it gets as tomlkit's item."""
@@ -240,22 +240,21 @@ class TomlText:
         if lost:
             self._splice(pair.start, pair.start, "".join(f"{n}{self.newline}" for n in lost))
 
-    def _add(self, path: Path, value: str, comment: str) -> None:
+    def _add(self, path: Path, value: str) -> None:
         *container, name = path
-        above = f"{comment}{self.newline}" if comment else ""
         header = next((s for s in self.statements if s.is_header and s.path == tuple(container)), 0)
         if header:
             inside = [s for s in self.statements if s.table == header.path and not s.is_header]
             end = max([header.end, *(s.end for s in inside)])
-            self._insert(end, f"{above}{_key([name])} = {value}{self.newline}")
+            self._insert(end, f"{_key([name])} = {value}{self.newline}")
             return
         dotted = [s for s in self._within(tuple(container)) if s.table != s.path and s.value]
         dotted = [s for s in dotted if len(s.table) < len(container)]
         if dotted:
             relative = path[len(dotted[-1].table) :]
-            self._insert(dotted[-1].end, f"{above}{_key(relative)} = {value}{self.newline}")
+            self._insert(dotted[-1].end, f"{_key(relative)} = {value}{self.newline}")
             return
-        head = f"[{_key(container)}]\n{above}{_key([name])} = {value}\n"
+        head = f"[{_key(container)}]\n{_key([name])} = {value}\n"
         if children := self._within(tuple(container)):
             # The header of a table stands before those of the tables in it.
             self._insert(self._above(children[0]), self._lines(f"{head}\n"))

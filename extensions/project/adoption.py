@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from .builds import Cell, after, before, likeness
 from .foreign import refusal
 from .locked import Lock
 from .setup import DEPENDENCIES, CannotAdopt, Choice, Setup, Stated, at, bounds, parse, read
+from .there import Adopted
 
 # What `uv init` writes for whoever gives none.
 NO_DESCRIPTION = "Add your description here"
@@ -54,17 +55,6 @@ _LICENSES = {
     "mit license": "MIT",
     "licenseref-proprietary": "proprietary",
 }
-
-
-@dataclass(frozen=True)
-class Adopted:
-    """The answers of a project that is there; empty for a new one.
-
-    `open` are the questions that its files do not answer.
-    """
-
-    answers: Mapping[str, Any] = field(default_factory=dict)
-    open: frozenset[str] = frozenset()
 
 
 def adopt(folder: Path, tables: Tables, given: Known) -> Adopted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,17 @@ class There:
     def as_json(self) -> str:
         """The recorded answers for another process; empty for none."""
         return "" if self.answers is None else json.dumps(self.answers)
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """The answers of a project that is there; empty for a new one.
+
+    `open` are the questions that its files do not answer.
+    """
+
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    open: frozenset[str] = frozenset()
 
 
 def look(folder: Path, answers_file: str) -> There:

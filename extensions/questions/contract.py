@@ -23,12 +23,12 @@ VALUES: Mapping[str, Mapping[str, str]] = {
         "other": "another one, which you add yourself",
     },
     "strategy": {
-        "pypi": "only PyPI: CUDA on Linux, CPU on Windows, MPS on macOS",
-        "index": "one PyTorch index for all platforms that it serves",
-        "markers": "another index per operating system",
-        "extras": "uv sync --extra cpu, or --extra cu130",
-        "groups": "dependency groups with a default: plain uv sync is right",
-        "pip": "the uv pip interface, without a lock",
+        "pypi": "what PyPI has: CUDA on Linux, CPU on Windows, MPS on macOS",
+        "index": "one build for all machines",
+        "markers": "one build per operating system",
+        "extras": "chosen at install: uv sync --extra cpu, or --extra cu130",
+        "groups": "chosen at install, with a default: plain uv sync is right",
+        "pip": "uv pip install, without a lock",
     },
     "example": {
         "none": "an empty package with a device helper",
@@ -86,6 +86,9 @@ KEYS = (
     "authenticate",
     "template_updates",
 )
+# Whoever says yes to this question is asked all others. It is none of the project's, so that Copier
+# does not record it.
+MORE = "more_questions"
 # A key to the name that it had in an earlier version: an update finds the answer there, and so does
 # whoever still gives it by that name.
 RENAMED: Mapping[str, str] = {}
@@ -194,7 +197,7 @@ def given_refusal(given: Collection[str], taken: Collection[str]) -> str | None:
     answers in advance, those of earlier versions among them: where nothing is left to be asked, a
     name that is not known does no harm.
     """
-    known = {*KEYS, *RENAMED.values()}
+    known = {*KEYS, MORE, *RENAMED.values()}
     always = set(KEYS) - BACKEND_KEYS - {"authenticate"}
     everything = always <= set(given)
     for name in given:

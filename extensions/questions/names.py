@@ -407,7 +407,9 @@ def workflow_string(text: str) -> str:
 
 
 def shell_folder(text: str) -> str:
-    """A folder as one word of a command: in the quotes that every shell knows, if they do."""
+    """A folder as one word of a command: as it is, or in quotes that every shell knows."""
+    if re.fullmatch(r"[\w./][\w./-]*", text, re.ASCII):
+        return text
     text = f"./{text}" if text.startswith("-") else text
     return shlex.quote(text) if re.search(r'["$`!]|\\\\|\\$', text) else f'"{text}"'
 

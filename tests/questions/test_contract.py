@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from extensions.questions.contract import KEYS
+from extensions.questions.contract import KEYS, MORE
 from tests.conftest import ROOT, Render
 from tests.support.project import Project
 
@@ -43,7 +43,7 @@ DIFFERENCES: dict[str, tuple[Any, Any, dict[str, Any]]] = {
 
 def questions() -> dict[str, Any]:
     config = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
-    return {key: value for key, value in config.items() if not key.startswith("_")}
+    return {key: q for key, q in config.items() if not key.startswith("_") and key != MORE}
 
 
 def rendered_files(project: Project) -> dict[str, str]:

@@ -238,10 +238,13 @@ def _candidates(
             yield list(PLATFORMS)
         case "index_url":
             yield PYTORCH_URL
+        case "place":
+            yield "repository"
         case "example":
             yield "none"
         case "ci":
             yield "github"
+            yield "none"
         case "containers":
             yield []
         case "type_checker":

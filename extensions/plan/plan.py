@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from ..questions.contract import PYTORCH_URL
 from ..questions.names import index_of
@@ -238,6 +239,23 @@ class Plan:
     def listed_indexes(self) -> tuple[Index, ...]:
         """Those that pyproject.toml has to name."""
         return (*self.indexes, *([self.pypi] if self.pypi.mirror and not self.member else []))
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts of these, each once, as `uv auth login` wants them."""
+        parts = [urlsplit(index.url) for index in self.logins]
+        return tuple(dict.fromkeys(f"{part.scheme}://{part.netloc}" for part in parts))
+
+    @property
+    def export(self) -> str:
+        """The command that writes what a deployment installs to a `pylock.toml`."""
+        flags = {
+            "extras": f"--no-dev --extra {self.default.name}",
+            # Neither another build nor the tools.
+            "groups": f"--no-default-groups --group {self.default.name}",
+        }.get(self.strategy, "--no-dev")
+        file = "--format pylock.toml --output-file pylock.toml"
+        return f"uv export --locked --no-emit-project {flags} {file}"
 
     @property
     def member(self) -> bool:

@@ -371,6 +371,10 @@ def commands_keep_the_choice(project: Project) -> None:
             assert command.startswith("uv run"), command
         if command.endswith('--no-default-groups --group "$PYTORCH"'):
             continue  # in the Dockerfile, which wants no tools either
+        if strategy == "groups" and re.match("uv export .* --format pylock.toml", command):
+            default = answers["default_backend"].replace(".", "-")
+            assert f" --no-default-groups --group {default} " in command, command
+            continue  # nor does a deployment
         if strategy == "groups" and "--group" in command:
             default = answers["default_backend"].replace(".", "-")
             assert f"--no-group {default} --group" in command, command

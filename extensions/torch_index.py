@@ -285,6 +285,8 @@ class TorchIndex(Extension):
             key, self.offered, {**known, key: previous}
         )
         value = choices.successor(key, self.offered, known, previous) if reason else previous
+        if value is None and key == "place":
+            value = self._stands(context, known)
         if value is None:
             adopted = self.adopted(context).answers
             value = choices.default(
@@ -304,6 +306,16 @@ class TorchIndex(Extension):
         if reason:
             self._say_taken(key, reason, value)
         return json.dumps(value) if isinstance(value, list) else value
+
+    def _stands(self, context: Context, known: Any) -> str | None:
+        """Where the destination is; None where that cannot go with the other answers."""
+        found = self._there(context)
+        if found.odd:
+            self._say(f"{found.odd}. uv wants to read it as well, for it may name a workspace.")
+        for place in found.places:
+            if not refusals.why_not("place", self.offered, {**known, "place": place}):
+                return str(place)
+        return None
 
     def adopted(self, context: Context) -> Any:
         """What a project says that is there, and was not rendered from this template.

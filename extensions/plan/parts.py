@@ -54,7 +54,8 @@ def parts_of(plan: Plan) -> Parts:
     """What a fresh render of a plan says of PyTorch."""
     kind = plan.strategy.removesuffix("s") if plan.switchable else ""
     named = {c.name: c for c in plan.choices} if kind else {}
-    environments = plan.environments if plan.strategy != "pip" else ()
+    # Those of a member have no effect: uv reads what the root of the workspace says.
+    environments = plan.environments if plan.strategy != "pip" and not plan.member else ()
     return Parts(
         requires_python=plan.requires_python,
         dependencies=_listed(plan.dependencies),

@@ -87,6 +87,7 @@ class _Planner:
             pypi=Index("pypi", answers.pypi_url, answers.pypi_url != PYPI_URL, default=True),
             mirror=mirror,
             authenticate=answers.authenticate == "always",
+            place=answers.place,
         )
 
     def _requires_python(self) -> str:
@@ -100,7 +101,9 @@ class _Planner:
         stubs = STUBS.get((answers.example, answers.type_checker), ())
         reads_toml = answers.python_version == "3.10" and answers.strategy != "pip"
         toml = [TOMLI] if reads_toml else []
-        tools = (PYTEST, RUFF, PRE_COMMIT, *checker, *stubs, *toml)
+        # The hooks of a repository are those at its top.
+        hooks = [PRE_COMMIT] if answers.place == "repository" else []
+        tools = (PYTEST, RUFF, *hooks, *checker, *stubs, *toml)
         return tuple(sorted(tools, key=attrgetter("name")))
 
     # Choices

@@ -449,7 +449,11 @@ class _Reader:
             return str(self.given["index_url"])
         bases = [o.base for o in self._used()]
         url = max(dict.fromkeys(bases), key=bases.count, default=PYTORCH_URL)
-        if reason := names.index_url_refusal(url, self.tables.backends()):
+        every, pattern = self.tables.backends(), names.pattern_of(url)
+        if names.index_url_refusal(url, every) and not names.index_url_refusal(pattern, every):
+            # The same in other words: a base may not speak of one build.
+            url = pattern
+        if reason := names.index_url_refusal(url, every):
             raise CannotAdopt(f"its index of PyTorch is {url}, and {reason}")
         return url
 

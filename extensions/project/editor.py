@@ -443,11 +443,12 @@ class _Editor:
                 self.toml.remove((*SOURCES, spelled[package]))
 
     def _indexes(self) -> None:
-        last = -1
+        last, more = -1, self._said_of_all()
         for wanted in self.parts.indexes:
             number = self._place_of(wanted)
             if number is None:
-                lines = "".join(f"{key} = {to_toml(value)}\n" for key, value in wanted.items())
+                whole = wanted if wanted.get("default") else {**wanted, **more}
+                lines = "".join(f"{key} = {to_toml(value)}\n" for key, value in whole.items())
                 last = last + 1 if last >= 0 else self._first_index()
                 self.toml.insert_table(INDEXES, last, lines, UV)
                 continue
@@ -472,6 +473,14 @@ class _Editor:
                 self.toml.remove((*INDEXES, number))
         if self.toml.get(INDEXES) == []:
             self.toml.remove(INDEXES)
+
+    def _said_of_all(self) -> dict[str, Any]:
+        """What an owner says of each of PyTorch's indexes, and so wants of a new one as well."""
+        entries = self.toml.get(INDEXES) or []
+        ours = [e for e in entries if self._is_ours(e) and not e.get("default")]
+        said = {e["exclude-newer"] for e in ours if isinstance(e.get("exclude-newer"), str | bool)}
+        everywhere = all("exclude-newer" in e for e in ours)
+        return {"exclude-newer": said.pop()} if everywhere and len(said) == 1 else {}
 
     def _say_renamed(self, old: str, new: str) -> None:
         """uv reads the login of an index from variables that have its name."""

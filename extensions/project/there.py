@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from ..questions.contract import Known, read
+from . import place
 from .own import owned
 
 INSTALL = "uv tool install copier --with copier-template-extensions --with tomlkit"
@@ -22,11 +23,14 @@ class There:
     """`answers` are those recorded by an earlier render; None if there was none.
 
     `text` is that of `pyproject.toml`; None where there is no such file. Its newlines are as they
-    are in the file.
+    are in the file. `places` are the answers to `place` that fit, the best one first, and `odd` is
+    why a `pyproject.toml` above the folder could not be asked.
     """
 
     text: str | None = None
     answers: Known | None = None
+    places: tuple[str, ...] = ("repository",)
+    odd: str = ""
 
     @property
     def adopts(self) -> bool:
@@ -54,7 +58,11 @@ def look(folder: Path, answers_file: str) -> There:
     """Raises UnicodeDecodeError for a `pyproject.toml` that is not UTF-8."""
     file = folder / "pyproject.toml"
     text = file.read_bytes().decode("utf-8") if file.is_file() else None
-    return There(text, recorded_answers(folder / answers_file))
+    try:
+        places, odd = place.places(folder), ""
+    except place.Unreadable as error:
+        places, odd = place.places(folder, workspaces=False), str(error)
+    return There(text, recorded_answers(folder / answers_file), places, odd)
 
 
 def recorded_answers(file: Path) -> Known | None:

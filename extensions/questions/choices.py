@@ -124,6 +124,8 @@ def successor(key: str, tables: Tables, known: Known, previous: Any) -> Any:
             oldest_first = sorted(tables.lines, key=minor)
             newer = (name for name in oldest_first if minor(name) > minor(previous))
             value = next(newer, oldest_first[-1])
+        case "index_url":
+            value = names.pattern_of(previous)
         case "packages" | "platforms" | "containers":
             value = [x for x in previous if why_not(key, tables, {**known, key: [x]}) is None]
         case _:
@@ -236,10 +238,13 @@ def _candidates(
             yield list(PLATFORMS)
         case "index_url":
             yield PYTORCH_URL
+        case "place":
+            yield "repository"
         case "example":
             yield "none"
         case "ci":
             yield "github"
+            yield "none"
         case "containers":
             yield []
         case "type_checker":

@@ -48,6 +48,11 @@ VALUES: Mapping[str, Mapping[str, str]] = {
         "mypy": "mypy",
         "none": "none",
     },
+    "place": {
+        "repository": "at the top of a repository of its own",
+        "folder": "in a folder of a repository",
+        "member": "in a uv workspace, as a member of it",
+    },
     "authenticate": {
         "auto": "no: it may be read by everybody who reaches it",
         "always": "yes: uv reads it from the environment or ~/.netrc",
@@ -78,6 +83,7 @@ KEYS = (
     "packages",
     "platforms",
     "index_url",
+    "place",
     "example",
     "ci",
     "containers",
@@ -241,6 +247,7 @@ class Answers:
     windows_backend: str = ""
     backends: tuple[str, ...] = field(default=())
     default_backend: str = ""
+    place: str = "repository"
     example: str = "none"
     ci: str = "none"
     containers: tuple[str, ...] = field(default=())
@@ -253,6 +260,8 @@ class Answers:
     def complete(cls, known: Known) -> Answers:
         """From known answers. Raises KeyError for one that is missing."""
         names = {f.name for f in fields(cls)}
+        # No version below 0.3 asked for it: what they rendered is for the top of a repository.
+        known = {"place": cls.place, **known}
         values = {
             key: tuple(known[key]) if key in LISTS else known[key]
             for key in KEYS

@@ -26,6 +26,11 @@ URL_KEYS = ("index_url", "pypi_url")
 _PLAIN = re.compile(r"([A-Za-z0-9._~:/@\[\]+,=?#-]|%[0-9A-Fa-f]{2}|\{backend\})+")
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+")
 _PORTS = {"https": "443", "http": "80"}
+# Words of an address that speaks of one vendor's builds.
+_ONE_VENDOR = re.compile(
+    r"(?<![a-z])(amd|amdgpu|radeon|rocm|gfx\w*|nvidia|cuda|cu\d\d+|jetson|sbsa"
+    r"|intel|oneapi|ipex|xpu)(?![a-z])"
+)
 
 # What PyTorch releases together, under all its names.
 FAMILY = frozenset(
@@ -315,7 +320,23 @@ def index_url_refusal(url: str, backends: Collection[str]) -> str | None:
         return f"PyPI has no index per backend. Nearest: {PYTORCH_URL}"
     if _is_below(parts, "pytorch.org") and url != PYTORCH_URL:
         return f"on PyTorch's own host the indexes are at one place. Nearest: {PYTORCH_URL}"
+    if word := _vendor_in(url):
+        return (
+            f"it speaks of {word}, and below a base there is an index for every backend, cpu "
+            f"among them; a pattern says where they are. Nearest: {pattern_of(url)}"
+        )
     return None
+
+
+def _vendor_in(url: str) -> str:
+    """The vendor, or a build of one, of which a base speaks; empty for none, and for a pattern."""
+    found = _ONE_VENDOR.search(url.lower().partition("://")[2])
+    return found[0] if found and PLACEHOLDER not in url else ""
+
+
+def pattern_of(url: str) -> str:
+    """A base as the pattern that means the same."""
+    return f"{base_url(url)}/{PLACEHOLDER}"
 
 
 def pypi_url_refusal(url: str) -> str | None:
@@ -374,7 +395,8 @@ def _repaired(parts: SplitResult, backends: Collection[str]) -> str:
         path = path.rpartition("/")[0].rstrip("/")
     scheme = "http" if parts.scheme == "http" and _is_loopback(str(parts.hostname)) else "https"
     netloc = parts.netloc.rpartition("@")[2]
-    return normal_url(f"{scheme}://{netloc}{path}").rstrip("/")
+    url = normal_url(f"{scheme}://{netloc}{path}").rstrip("/")
+    return pattern_of(url) if backends and _vendor_in(url) else url
 
 
 def _is_loopback(host: str) -> bool:

@@ -12,6 +12,8 @@ from .policy import policy_of
 
 _FEW = frozenset({"project_name", "strategy", "example", MORE, *BACKEND_KEYS})
 _FEW_AT_UPDATES = frozenset({"torch_version", MORE, *BACKEND_KEYS})
+# The folder tells where a project stands, and --data where it does not.
+_NEVER = frozenset({"place"})
 _OFFERED = frozenset({*VALUES, *BACKEND_KEYS, "torch_version", "python_version"})
 
 
@@ -24,7 +26,8 @@ def prompts(
     has but one answer, which may be the organization's.
     """
     wanted = more or key in (_FEW_AT_UPDATES if update else _FEW)
-    return wanted and key not in settings and not is_fixed(key, tables, known)
+    known_already = key in _NEVER or key in settings or is_fixed(key, tables, known)
+    return wanted and not known_already
 
 
 def is_fixed(key: str, tables: Tables, known: Known) -> bool:
@@ -47,7 +50,7 @@ def unasked(known: Known, given: Collection[str]) -> list[str]:
     found = []
     for key in KEYS:
         value = known.get(key)
-        if value and key not in {"project_description", *_FEW, *given} and usual.get(key) != value:
+        if value and key not in {"project_description", *_FEW, *_NEVER, *given} and usual.get(key) != value:
             shown = f"[{','.join(value)}]" if key in LISTS else value
             found.append(f"{key}={shown}")
     return found

@@ -375,9 +375,30 @@ def _index_url(tables: Tables, key: str, known: Known) -> str | None:
     return None
 
 
+def _place(tables: Tables, key: str, known: Known) -> str | None:
+    if known[key] not in VALUES[key]:
+        return _unknown(known[key], "place", VALUES[key])
+    if known[key] == "member" and known.get("strategy") == "pip":
+        return (
+            "uv keeps what it does not manage out of a workspace, and with pip that is so. "
+            "Nearest: folder, or another strategy"
+        )
+    return None
+
+
+def _below_the_top(known: Known) -> bool:
+    """Whether services and hooks do not look at the project, but at a folder above it."""
+    return known.get("place", "repository") != "repository"
+
+
 def _ci(tables: Tables, key: str, known: Known) -> str | None:
     if known[key] not in VALUES[key]:
         return _unknown(known[key], "CI", VALUES[key])
+    if known[key] != "none" and _below_the_top(known):
+        return (
+            "CI is what stands at the top of a repository, and this project is in a folder below. "
+            "Nearest: none, or repository for place"
+        )
     if known[key] == "gitlab" and not _on_linux(known):
         return (
             "GitLab's jobs run on Linux, which the project does not claim. "
@@ -390,6 +411,11 @@ def _containers(tables: Tables, key: str, known: Known) -> str | None:
     for container in known[key]:
         if container not in VALUES[key]:
             return _unknown(container, "container", VALUES[key])
+    if "docker" in known[key] and known.get("place") == "member":
+        return (
+            "an image is built from uv.lock, which stands at the root of the workspace. "
+            "Nearest: leave docker out, or render a project at that root"
+        )
     if known[key] and not _on_linux(known):
         return (
             "containers run Linux, which the project does not claim. "
@@ -401,6 +427,11 @@ def _containers(tables: Tables, key: str, known: Known) -> str | None:
 def _template_updates(tables: Tables, key: str, known: Known) -> str | None:
     if known[key] not in VALUES[key]:
         return _unknown(known[key], "way of updates", VALUES[key])
+    if known[key] != "none" and _below_the_top(known):
+        return (
+            "workflows and Renovate look at the top of a repository, and this project is in a "
+            "folder below. Nearest: none, or repository for place"
+        )
     if known[key] == "workflow" and known.get("ci", "github") != "github":
         return "the workflow is one of GitHub's. Nearest: renovate, or take github for ci"
     return None
@@ -428,6 +459,7 @@ _CHECKS: dict[str, Check] = {
     "packages": _packages,
     "platforms": _platforms,
     "index_url": _index_url,
+    "place": _place,
     "example": _one_of("example"),
     "ci": _ci,
     "containers": _containers,

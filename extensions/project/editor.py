@@ -154,8 +154,8 @@ class _Editor:
         self._default_groups()
         self._conflicts()
         self._managed()
-        for key in ("environments", "required-environments"):
-            self._environments(key)
+        self._environments()
+        self._required_environments()
         self._constraints()
         self._sources()
         self._indexes()
@@ -381,17 +381,16 @@ class _Editor:
         elif self.parts.managed and self.before.unmanaged and self.toml.get(path) is False:
             self.toml.remove(path, prune=False)
 
-    def _environments(self, key: str) -> None:
-        path = (*UV, key)
-        now = self.toml.get(path)
-        wanted = self.parts.environments if key == "environments" else self.parts.required
+    def _environments(self) -> None:
+        path = (*UV, "environments")
+        now, wanted = self.toml.get(path), self.parts.environments
         if now is None:
             # One that was adopted without, or whose owner removed it, goes on without.
             # Not so where torch stands beside its choices: uv would lock for macOS what they have
             # on Linux.
             new = self.adopts or self.before.kind != self.parts.kind
             beside = bool(self.parts.kind) and new and self._requires_torch()
-            if wanted and (self.before.unmanaged or (beside and key == "environments")):
+            if wanted and (self.before.unmanaged or beside):
                 self.toml.set(path, many_lines(map(toml_string, wanted)))
             return
         if self.adopts:
@@ -406,6 +405,19 @@ class _Editor:
             self.toml.remove(path, prune=False)
         else:
             self._put_list(path, list(map(toml_string, after)))
+
+    def _required_environments(self) -> None:
+        """Versions below 0.3 wrote it; it refuses packages that are for Linux alone."""
+        path = (*UV, "required-environments")
+        now = self.toml.get(path)
+        if not self.aged or not isinstance(now, list):
+            return
+        written = set(map(_marker, self.before.environments))
+        own = [item for item in now if _marker(item) not in written]
+        if not own:
+            self.toml.remove(path, prune=False)
+        elif own != now:
+            self._put_list(path, list(map(toml_string, own)))
 
     def _constraints(self) -> None:
         """The bounds stood here before they stood in the requirements."""

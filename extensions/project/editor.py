@@ -22,6 +22,7 @@ from ..questions.contract import PYPI_URL, PYTORCH_URL, Known
 from ..questions.names import FAMILY, PLACEHOLDER, toml_string
 from ..tables.backends import slug
 from ..tables.platforms import PLATFORMS
+from ..tables.releases import companions
 from . import comments
 from .requirements import admits_older, meets, merged, name_of, within
 from .toml_text import Path, TomlText
@@ -43,7 +44,7 @@ DEPENDENCIES: Path = (*PROJECT, "dependencies")
 UV: Path = ("tool", "uv")
 SOURCES, INDEXES = (*UV, "sources"), (*UV, "index")
 TABLES: Mapping[str, Path] = {"extra": EXTRAS, "group": GROUPS}
-TORCH = frozenset({"torch", "torchvision", "torchaudio"})
+TORCH = frozenset({"torch", *companions()})
 # `triton` by itself is a package that people import; the others come with a build of torch.
 TRITONS = FAMILY - TORCH - {"triton"}
 _BUILD = re.compile(r"cpu|xpu|cu\d{2,}|rocm\d[\d.]*")

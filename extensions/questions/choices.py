@@ -234,6 +234,8 @@ def _candidates(
             yield []
         case "platforms":
             yield list(PLATFORMS)
+            # A companion may have wheels for fewer.
+            yield [p for p in PLATFORMS if why_not(key, tables, {**known, key: [p]}) is None]
         case "index_url":
             yield PYTORCH_URL
         case "example":

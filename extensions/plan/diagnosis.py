@@ -1,5 +1,6 @@
-"""What the smoke test of a project must know beforehand: which command installs which build, for
-which GPUs a build is compiled, and where the GPUs that it leaves out find one."""
+"""What the smoke test and the guard of a project must know beforehand: which command installs which
+build, for which GPUs a build is compiled, where the GPUs that it leaves out find one, and which
+answer brings in a companion."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from ..questions.names import python_string
 from ..questions.refusals import why_not_any
 from ..tables.backends import kind, version
 from ..tables.platforms import MACOS, PLATFORMS
-from ..tables.releases import Line, Tables
+from ..tables.releases import Line, Tables, companions
 from .plan import Build, Choice, Plan
 
 Nested = Mapping[str, Mapping[str, str]]
@@ -25,12 +26,15 @@ ABSENT = {
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The tables of `scripts/smoke_test.py`.
+    """The tables of `scripts/smoke_test.py` and `scripts/check_lock.py`.
 
     `expected` maps platform to build to command, the default's first; `claims` a platform that the
     project leaves out to the answer that adds it, `others` platform to build to the answers that
     bring it into the project, `architectures` machine to build to GPU architectures, and `drivers`
-    the beginning of a CUDA build's name to the oldest driver per system.
+    the beginning of a CUDA build's name to the oldest driver per system. `companions` maps each
+    companion that the project leaves out to the answer that adds it, empty if none is accepted.
+    `stand_ins` are companions whose CPU build stands beside another of torch, and `unlabelled` those
+    with wheels that do not name their build.
     """
 
     expected: Nested
@@ -39,6 +43,9 @@ class Diagnosis:
     architectures: Nested
     drivers: Nested
     absent: str
+    companions: Mapping[str, str]
+    stand_ins: tuple[str, ...]
+    unlabelled: tuple[str, ...]
 
 
 def make_diagnosis(tables: Tables, known: Known, plan: Plan) -> Diagnosis:
@@ -100,7 +107,28 @@ class _Diagnostician:
             if any(build.startswith(major) for build in used)
         }
         absent = ABSENT.get(self.plan.strategy, "torch is not installed")
-        return Diagnosis(expected, self._claims(), others, self.architectures, drivers, absent)
+        return Diagnosis(
+            expected,
+            self._claims(),
+            others,
+            self.architectures,
+            drivers,
+            absent,
+            companions=self._companions(),
+            stand_ins=tuple(name for name, _ in self.plan.notes.beside),
+            unlabelled=tuple(name for name, c in own.companions.items() if c.no_local),
+        )
+
+    def _companions(self) -> dict[str, str]:
+        """The companions that the project leaves out, each with the answer that adds it."""
+        has = list(self.plan.packages)[1:]
+        found = {}
+        for name in companions():
+            wanted = {"packages": [*has, name]}
+            accepted = not why_not_any(KEYS, self.tables, {**self.known, **wanted})
+            if name not in has:
+                found[name] = f"packages={_yaml(wanted['packages'])}" if accepted else ""
+        return found
 
     def _claims(self) -> dict[str, str]:
         """The platforms that could be claimed as well, each with the answer that does."""

@@ -235,7 +235,8 @@ def _candidates(
         case "platforms":
             yield list(PLATFORMS)
             # A companion may have wheels for fewer.
-            yield [p for p in PLATFORMS if why_not(key, tables, {**known, key: [p]}) is None]
+            fit = [p for p in PLATFORMS if why_not(key, tables, {**known, key: [p]}) is None]
+            yield [p for p in PLATFORMS if p in fit or p == MACOS]
         case "index_url":
             yield PYTORCH_URL
         case "example":

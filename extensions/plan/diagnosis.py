@@ -33,8 +33,8 @@ class Diagnosis:
     bring it into the project, `architectures` machine to build to GPU architectures, and `drivers`
     the beginning of a CUDA build's name to the oldest driver per system. `companions` maps each
     companion that the project leaves out to the answer that adds it, empty if none is accepted.
-    `stand_ins` are companions whose CPU build stands beside another of torch, and `unlabelled` those
-    with wheels that do not name their build.
+    `stand_ins` are companions whose CPU build stands beside another of torch, and `unlabelled`
+    those with wheels that do not name their build.
     """
 
     expected: Nested

@@ -304,6 +304,13 @@ def _packages(tables: Tables, key: str, known: Known) -> str | None:
     return _without_wheel(line, known) if line is not None and "platforms" in known else None
 
 
+def has_companions(line: Line, known: Known) -> bool:
+    """Whether every companion has a wheel for what the platforms of the answers get."""
+    if known.get("strategy") == "pypi":
+        return _pypi_companions(line, known["platforms"], known) is None
+    return _without_wheel(line, known) is None
+
+
 def _without_wheel(line: Line, known: Known) -> str | None:
     """Why a companion has nothing beside the build that a platform gets."""
     asked_for = targets(known)

@@ -142,6 +142,8 @@ class _Editor:
         self.before = before or Before()
         self.plan = after
         self.parts: Parts = parts_of(after)
+        # A package of the version before may be in no table any more.
+        self.ours = TORCH | TRITONS | self.before.packages
         self.said: list[str] = []
         listed = [*self.parts.dependencies, *(r for rs in self.parts.choices.values() for r in rs)]
         self.family = {name_of(text): text for text in listed}
@@ -210,14 +212,14 @@ class _Editor:
         self._follow()
         for name, wanted in self.parts.choices.items():
             path = (*TABLES[self.parts.kind], name)
-            self._family_in(self._found(path), wanted, TORCH | TRITONS)
+            self._family_in(self._found(path), wanted, self.ours)
         for name in self.before.choices:
             if self.before.kind == self.parts.kind and name in self.parts.choices:
                 continue
             path = (*TABLES[self.before.kind], name)
             if self.toml.get(path) is None:
                 continue
-            self._family_in(path, (), TORCH | TRITONS)
+            self._family_in(path, (), self.ours)
             if not self.toml.get(path):
                 self.toml.remove(path)
             else:
@@ -426,11 +428,10 @@ class _Editor:
         items = self.toml.get(path)
         if self.adopts or not isinstance(items, list):
             return
-        ours = TORCH | TRITONS
         gone = [
             number
             for number, item in enumerate(items)
-            if name_of(item) in ours and _BOUNDS.fullmatch(item)
+            if name_of(item) in self.ours and _BOUNDS.fullmatch(item)
         ]
         if len(gone) == len(items):
             self.toml.remove(path, prune=False)

@@ -33,8 +33,9 @@ class Diagnosis:
     bring it into the project, `architectures` machine to build to GPU architectures, and `drivers`
     the beginning of a CUDA build's name to the oldest driver per system. `companions` maps each
     companion that the project leaves out to the answer that adds it, empty if none is accepted.
-    `stand_ins` are companions whose CPU build stands beside another of torch, and `unlabelled`
-    those with wheels that do not name their build.
+    `needs` maps a companion of the project to what it looks for on the machine, `stand_ins` are
+    those whose CPU build stands beside another of torch, and `unlabelled` those with wheels that do
+    not name their build.
     """
 
     expected: Nested
@@ -44,6 +45,7 @@ class Diagnosis:
     drivers: Nested
     absent: str
     companions: Mapping[str, str]
+    needs: Mapping[str, str]
     stand_ins: tuple[str, ...]
     unlabelled: tuple[str, ...]
 
@@ -115,6 +117,9 @@ class _Diagnostician:
             drivers,
             absent,
             companions=self._companions(),
+            needs={
+                n: c.needs for n, c in own.companions.items() if n in self.plan.packages and c.needs
+            },
             stand_ins=tuple(name for name, _ in self.plan.notes.beside),
             unlabelled=tuple(name for name, c in own.companions.items() if c.no_local),
         )

@@ -39,7 +39,8 @@ def next_minor(text: str) -> str:
 class Companion:
     """torchvision and its like: the newest release that goes with a torch line, and the first.
 
-    `indexes` and `pypi` are as a line's; None means that its builds are torch's.
+    `indexes` and `pypi` are as a line's; None means that its builds are torch's. `needs` is what
+    its libraries look for on the machine.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Companion:
     indexes: Mapping[str, Mapping[str, str]] | None = None
     pypi: Mapping[str, str] | None = None
     no_local: frozenset[str] = frozenset()
+    needs: str = ""
 
     def beside(self, backend: str, platform: str) -> str | None:
         """Its build for a build of torch: the same, or else its CPU build; None without either."""
@@ -197,6 +199,7 @@ def _line(block: Mapping[str, Any]) -> Line:
             c.get("indexes"),
             c.get("pypi"),
             frozenset(c.get("no_local", ())),
+            c.get("needs", ""),
         )
         for name, c in block["companions"].items()
     }

@@ -34,8 +34,8 @@ class Diagnosis:
     the beginning of a CUDA build's name to the oldest driver per system. `companions` maps each
     companion that the project leaves out to the answer that adds it, empty if none is accepted.
     `needs` maps a companion of the project to what it looks for on the machine, `stand_ins` are
-    those whose CPU build stands beside another of torch, and `unlabelled` those with wheels that do
-    not name their build.
+    companions whose CPU build stands beside another of torch, and `unlabelled` those with wheels
+    that do not name their build.
     """
 
     expected: Nested
@@ -90,7 +90,8 @@ class _Diagnostician:
                     expected[MACOS][build.backend] = self._command(choice, build)
                 expected[build.platform].setdefault(build.backend, self._command(choice, build))
         own = self.tables.lines[self.plan.line]
-        order = own.backends()
+        # PyPI may have a build for which the line has no index.
+        order = list(dict.fromkeys([*own.backends(), *own.pypi.values()]))
         for platform, builds in expected.items():
             names = sorted(builds, key=order.index)
             names.sort(key=[name for at, name in default if at == platform].count, reverse=True)
@@ -120,9 +121,16 @@ class _Diagnostician:
             needs={
                 n: c.needs for n, c in own.companions.items() if n in self.plan.packages and c.needs
             },
-            stand_ins=tuple(name for name, _ in self.plan.notes.beside),
+            stand_ins=tuple(name for name in own.companions if self._stands_in(own, name)),
             unlabelled=tuple(name for name, c in own.companions.items() if c.no_local),
         )
+
+    def _stands_in(self, line: Line, name: str) -> bool:
+        """Whether a companion has its CPU build beside another of torch, be it added by hand."""
+        builds = [b for choice in self.plan.choices for b in choice.builds if b.index]
+        builds = [b for b in builds if b.platform != MACOS]
+        found = [(b, line.companions[name].beside(b.backend, b.platform)) for b in builds]
+        return any(beside not in (None, build.backend) for build, beside in found)
 
     def _companions(self) -> dict[str, str]:
         """The companions that the project leaves out, each with the answer that adds it."""

@@ -19,7 +19,7 @@ EXTRAS, GROUPS = ("project", "optional-dependencies"), ("dependency-groups",)
 COMMENTS: Mapping[str, str] = {
     "choices": "# One build of PyTorch at a time; docs/pytorch.md says how to switch.",
     "managed": "# `uv pip` installs PyTorch here, as docs/pytorch.md says; nothing else may.",
-    "environments": "# Lock for these platforms, with a wheel for each of them.",
+    "environments": "# Lock for these platforms.",
     "sources": "# Where PyTorch's packages come from; no other package comes from there.",
     "mirror": "# uv knows these peculiarities of PyTorch's own host; a mirror needs them said.",
 }
@@ -40,7 +40,6 @@ class Parts:
     default: str
     managed: bool
     environments: tuple[str, ...]
-    required: tuple[str, ...]
     sources: Mapping[str, list[dict[str, str]]]
     indexes: tuple[dict[str, Any], ...]
 
@@ -64,7 +63,6 @@ def parts_of(plan: Plan) -> Parts:
         default=plan.default.name if kind == "group" else "",
         managed=plan.strategy != "pip",
         environments=environments,
-        required=environments,
         sources={
             package: [
                 {

@@ -163,12 +163,14 @@ class Need:
 class Notes:
     """What the tables of builds and needs leave to be said.
 
-    `pypi` is platforms and build of PyPI's wheels; `older` is the compute capability, backend and
-    line of the newest build for GPUs that are too old for the project's; `downloads` is how much an
-    install on Linux fetches per kind of build, where that is known.
+    `beside` is companions whose CPU build stands beside certain builds of torch; `pypi` is
+    platforms and build of PyPI's wheels; `older` is the compute capability, backend and line of the
+    newest build for GPUs that are too old for the project's; `downloads` is how much an install on
+    Linux fetches per kind of build, where that is known.
     """
 
     stand_in: bool
+    beside: tuple[tuple[str, tuple[str, ...]], ...]
     macos: bool
     pypi: tuple[tuple[str, str], ...]
     older: tuple[str, str, str] | None

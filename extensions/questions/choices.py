@@ -26,7 +26,7 @@ from .contract import (
 )
 from .machine import Machine, fitting_backends
 from .policy import policy_of
-from .refusals import why_not, why_not_any
+from .refusals import has_companions, why_not, why_not_any
 
 NOT_VERIFIED = "not verified"
 
@@ -236,6 +236,8 @@ def _candidates(
             yield []
         case "platforms":
             yield list(PLATFORMS)
+            # A companion may have wheels for fewer.
+            yield [p for p in PLATFORMS if has_companions(line, {**known, key: [p]})]
         case "index_url":
             yield PYTORCH_URL
         case "place":

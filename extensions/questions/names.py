@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from ..tables.releases import companions
+
 LONGEST_NAME = 60
 PYTORCH_URL = "https://download.pytorch.org/whl"
 PYPI_URL = "https://pypi.org/simple"
@@ -35,7 +37,7 @@ _ONE_VENDOR = re.compile(
 # What PyTorch releases together, under all its names.
 FAMILY = frozenset(
     {
-        *("torch", "torchvision", "torchaudio", "triton", "triton-rocm", "triton-xpu"),
+        *("torch", *companions(), "triton", "triton-rocm", "triton-xpu"),
         *("pytorch-triton", "pytorch-triton-rocm", "pytorch-triton-xpu"),
     }
 )

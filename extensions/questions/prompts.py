@@ -50,7 +50,11 @@ def unasked(known: Known, given: Collection[str]) -> list[str]:
     found = []
     for key in KEYS:
         value = known.get(key)
-        if value and key not in {"project_description", *_FEW, *_NEVER, *given} and usual.get(key) != value:
+        if (
+            value
+            and key not in {"project_description", *_FEW, *_NEVER, *given}
+            and usual.get(key) != value
+        ):
             shown = f"[{','.join(value)}]" if key in LISTS else value
             found.append(f"{key}={shown}")
     return found

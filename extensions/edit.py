@@ -151,6 +151,8 @@ def update(project: Project, version: Version) -> Iterator[str]:
         yield "Then:"
     else:
         yield f"{project.name} is up to date with its template. Next:"
+    if project.plan.strategy == "provided" != before.get("strategy"):
+        yield f"  {project.plan.venv} --clear"
     yield f"  {project.plan.install}"
 
 

@@ -11,7 +11,7 @@ from ..questions.contract import KEYS, Known, items
 from ..questions.names import python_string
 from ..questions.refusals import why_not_any
 from ..tables.backends import kind, version
-from ..tables.platforms import MACOS, PLATFORMS
+from ..tables.platforms import AARCH64, MACOS, PLATFORMS, WINDOWS
 from ..tables.releases import Line, Tables
 from .plan import Build, Choice, Plan
 
@@ -20,6 +20,7 @@ Nested = Mapping[str, Mapping[str, str]]
 ABSENT = {
     "extras": "torch is not installed: uv installs it only with an extra",
     "pip": "torch is not installed: it has an install command of its own",
+    "provided": "the Python below this environment has no torch",
 }
 
 
@@ -97,7 +98,7 @@ class _Diagnostician:
         drivers = {
             major: floors
             for major, floors in self.tables.drivers.items()
-            if any(build.startswith(major) for build in used)
+            if self.plan.strategy == "provided" or any(build.startswith(major) for build in used)
         }
         absent = ABSENT.get(self.plan.strategy, "torch is not installed")
         return Diagnosis(expected, self._claims(), others, self.architectures, drivers, absent)
@@ -135,6 +136,8 @@ class _Diagnostician:
 
         The project's own line goes before all others, and of those the newest.
         """
+        if self.plan.strategy == "provided":
+            return {}
         line = self.tables.lines[self.plan.line]
         served = {need for backend in own for need in self._served(platform, line, backend)}
         found: dict[str, str] = {}
@@ -182,8 +185,8 @@ class _Diagnostician:
             case "index" | "pip":
                 yield {"backend": backend}
             case "markers":
-                system = "windows" if platform.startswith("windows") else "linux"
-                yield {f"{system}_backend": backend}
+                key = {AARCH64: "aarch64", WINDOWS: "windows"}.get(platform, "linux")
+                yield {f"{key}_backend": backend}
             case strategy:
                 yield {"backends": [*self.known["backends"], backend]}
                 default = {"default_backend": "cpu"} if strategy == "groups" else {}

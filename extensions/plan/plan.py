@@ -10,15 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..questions.contract import PYTORCH_URL
-from ..questions.names import index_of
+from ..questions.names import FAMILY, index_of
 from ..tables.backends import compute_capability, index_name, kind
 from ..tables.platforms import MACOS, PLATFORMS
+from ..tables.provided import CUDA_LIBRARIES
 from ..tables.releases import next_minor
 
 # The oldest uv whose locks of conflicting extras and groups hold all fixes: astral-sh/uv #20237.
 UV_FLOOR = "0.12"
 # uv_build's own advice is an upper bound; uv's minor series moved to 0.13 on 2026-10-09.
 UV_CAP = "0.14"
+# An environment that sees the packages of the Python in PATH; uv's own Pythons have none to see.
+VENV = "uv venv --system-site-packages --no-managed-python"
 
 
 @dataclass(frozen=True)
@@ -209,7 +212,7 @@ class Plan:
         build, which PyPI does not have. With extras, the extras do all that.
         """
         match self.strategy:
-            case "extras":
+            case "extras" | "provided":
                 return ()
             case "groups":
                 return tuple(r for r in self.requirements if r.name in self.packages)
@@ -218,6 +221,8 @@ class Plan:
     @property
     def capped(self) -> tuple[Requirement, ...]:
         """The packages that are bound to the line, each once."""
+        if self.strategy == "provided":
+            return ()
         found = {r.name: r for choice in self.choices for r in choice.requirements if r.cap}
         return tuple(found.values())
 
@@ -250,6 +255,16 @@ class Plan:
     def unclaimed(self) -> tuple[str, ...]:
         """The platforms that torch supports and the project does not, as people call them."""
         return tuple(p.label for p in PLATFORMS.values() if p.name not in self.platforms)
+
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """What uv must never install, since it is there already."""
+        return tuple(sorted(FAMILY | CUDA_LIBRARIES)) if self.strategy == "provided" else ()
+
+    @property
+    def venv(self) -> str:
+        """The command that makes the environment; empty where the install does that."""
+        return {"pip": "uv venv", "provided": VENV}.get(self.strategy, "")
 
     @property
     def install(self) -> str:

@@ -8,7 +8,7 @@ from operator import attrgetter
 from ..questions.contract import PYPI_URL, PYTORCH_URL, Answers, Item, item
 from ..questions.names import distribution_name, index_of
 from ..tables.backends import AUTO, compute_capability, index_name, kind, label
-from ..tables.platforms import LINUX, MACOS, PLATFORMS, WINDOWS, marker
+from ..tables.platforms import AARCH64, LINUX, MACOS, PLATFORMS, WINDOWS, marker
 from ..tables.releases import Line, Tables, minor, next_minor, series
 from .plan import Build, Choice, Index, Need, Notes, Plan, Requirement, Source, pip_flags
 
@@ -111,8 +111,10 @@ class _Planner:
         alone, everywhere = Item("", answers.backend), [*LINUX, WINDOWS]
         match answers.strategy:
             case "markers":
-                linux = dict.fromkeys(LINUX, answers.linux_backend)
-                return {alone: {**linux, WINDOWS: answers.windows_backend}}
+                on_arm = answers.aarch64_backend or answers.linux_backend
+                # Their order is that of the sources.
+                systems = {LINUX[0]: answers.linux_backend, WINDOWS: answers.windows_backend}
+                return {alone: {**systems, AARCH64: on_arm}}
             case "extras" | "groups":
                 chosen = map(item, answers.backends)
                 return {one: dict.fromkeys(everywhere, one.backend) for one in chosen}
@@ -192,6 +194,8 @@ class _Planner:
     # Builds
 
     def _builds(self, platform: str, wanted: Mapping[str, str]) -> list[Build]:
+        if self.answers.strategy == "provided":
+            return []
         if self.answers.backend == AUTO:
             offered = [b for b in self.line.backends() if platform in self.line.indexes[b]]
             return [self._build(platform, b, b) for b in offered or ["cpu"]]
@@ -214,7 +218,7 @@ class _Planner:
     # Sources
 
     def _sources(self) -> dict[str, tuple[Source, ...]]:
-        if self.answers.strategy in ("pypi", "pip"):
+        if self.answers.strategy in ("pypi", "pip", "provided"):
             return {}
         family: list[Source] = []
         tritons: dict[str, list[Source]] = {}
@@ -259,7 +263,9 @@ class _Planner:
 
     def _downloads(self) -> tuple[tuple[str, str], ...]:
         """The known sizes of the builds that are asked for; a stand-in's would mislead."""
-        kinds = set()
+        kinds: set[str] = set()
+        if self.answers.strategy == "provided":
+            return ()
         for wanted in self._wanted().values():
             for platform in set(self.answers.platforms) & set(LINUX):
                 asked_for = wanted.get(platform) or self.line.pypi[platform]

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from ..tables.backends import AUTO, slug
-from ..tables.platforms import LINUX, MACOS, PLATFORMS, WINDOWS
+from ..tables.platforms import AARCH64, LINUX, MACOS, PLATFORMS, WINDOWS
 from .names import PYPI_URL, PYTORCH_URL, URL_KEYS, base_url, normal_url
 
 # The questions whose values are the same whatever was answered before.
@@ -29,6 +29,7 @@ VALUES: Mapping[str, Mapping[str, str]] = {
         "extras": "uv sync --extra cpu, or --extra cu130",
         "groups": "dependency groups with a default: plain uv sync is right",
         "pip": "the uv pip interface, without a lock",
+        "provided": "torch is there already, as in an image of NGC: nothing installs it",
     },
     "example": {
         "none": "an empty package with a device helper",
@@ -72,6 +73,7 @@ KEYS = (
     "strategy",
     "backend",
     "linux_backend",
+    "aarch64_backend",
     "windows_backend",
     "backends",
     "default_backend",
@@ -81,6 +83,7 @@ KEYS = (
     "example",
     "ci",
     "containers",
+    "base_image",
     "type_checker",
     "pypi_url",
     "authenticate",
@@ -98,11 +101,14 @@ WITHOUT_FILES: Mapping[str, tuple[str, ...]] = {
 _ASKED_FOR = {
     "backend": ("index", "pip"),
     "linux_backend": ("markers",),
+    "aarch64_backend": ("markers",),
     "windows_backend": ("markers",),
     "backends": ("extras", "groups"),
     "default_backend": ("groups",),
 }
 BACKEND_KEYS = frozenset(_ASKED_FOR)
+# Beside those, the questions that other answers may leave without a use.
+_SOMETIMES = BACKEND_KEYS | {"authenticate", "base_image"}
 
 # What Copier records beside the answers.
 _RECORDED = frozenset({"_commit", "_src_path"})
@@ -156,6 +162,10 @@ def asked(key: str, known: Known) -> bool:
     """Whether a question matters after the earlier answers."""
     if key == "authenticate":
         return is_mirrored(known)
+    if key == "base_image":
+        return known.get("strategy") == "provided" and bool(known.get("containers"))
+    if key == "aarch64_backend" and AARCH64 not in known.get("platforms", PLATFORMS):
+        return False
     return key not in _ASKED_FOR or known.get("strategy") in _ASKED_FOR[key]
 
 
@@ -195,7 +205,7 @@ def given_refusal(given: Collection[str], taken: Collection[str]) -> str | None:
     name that is not known does no harm.
     """
     known = {*KEYS, *RENAMED.values()}
-    always = set(KEYS) - BACKEND_KEYS - {"authenticate"}
+    always = set(KEYS) - _SOMETIMES
     everything = always <= set(given)
     for name in given:
         if name in taken or not (name in known or name in _RECORDED or everything):
@@ -235,12 +245,14 @@ class Answers:
     index_url: str = PYTORCH_URL
     backend: str = ""
     linux_backend: str = ""
+    aarch64_backend: str = ""
     windows_backend: str = ""
     backends: tuple[str, ...] = field(default=())
     default_backend: str = ""
     example: str = "none"
     ci: str = "none"
     containers: tuple[str, ...] = field(default=())
+    base_image: str = ""
     type_checker: str = "none"
     pypi_url: str = PYPI_URL
     authenticate: str = "auto"
@@ -268,8 +280,11 @@ def targets(known: Known) -> dict[str, tuple[str, ...]]:
     others = tuple(p for p in claimed if p != MACOS)
     match known.get("strategy"):
         case "markers":
+            # Answers of an earlier version have one backend for both machines of Linux.
+            apart = {AARCH64} if "aarch64_backend" in known else set()
             wanted = {
-                "linux_backend": tuple(p for p in others if p in LINUX),
+                "linux_backend": tuple(p for p in others if p in {*LINUX} - apart),
+                "aarch64_backend": tuple(p for p in others if p in apart),
                 "windows_backend": tuple(p for p in others if p == WINDOWS),
             }
             found: dict[str, tuple[str, ...]] = {}

@@ -26,6 +26,12 @@ URL_KEYS = ("index_url", "pypi_url")
 _PLAIN = re.compile(r"([A-Za-z0-9._~:/@\[\]+,=?#-]|%[0-9A-Fa-f]{2}|\{backend\})+")
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+")
 _PORTS = {"https": "443", "http": "80"}
+_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_IMAGE = re.compile(
+    rf"(?P<name>(?:[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]{{1,5}})?/)?{_PART}(?:/{_PART})*)"
+    r"(?::(?P<tag>\w[\w.-]{0,127}))?(?P<digest>@sha256:[0-9a-f]{64})?",
+    re.ASCII,
+)
 
 # What PyTorch releases together, under all its names.
 FAMILY = frozenset(
@@ -382,6 +388,23 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def image_refusal(text: str) -> str | None:
+    """Why a text names no image of a registry that is the same tomorrow.
+
+    https://github.com/distribution/reference says what a reference is.
+    """
+    example = "nvcr.io/nvidia/pytorch:26.09-py3"
+    if not (found := _IMAGE.fullmatch(text)) or len(text) > 300:
+        return f"that is no image, as registry/repository:tag. Nearest: {example}"
+    if found["digest"]:
+        return None
+    if found["tag"] in (None, "latest"):
+        said = "has no tag" if found["tag"] is None else "is another one tomorrow"
+        name = found["name"].rpartition("/")[2]
+        return f"{name}{':latest' if found['tag'] else ''} {said}. Nearest: {example}"
+    return None
 
 
 def toml_string(text: str) -> str:

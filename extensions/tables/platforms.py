@@ -37,7 +37,8 @@ PLATFORMS = {
 }
 MACOS = "macos-arm64"
 WINDOWS = "windows-amd64"
-LINUX = ("linux-x86_64", "linux-aarch64")
+AARCH64 = "linux-aarch64"
+LINUX = ("linux-x86_64", AARCH64)
 
 
 def marker(covered: Collection[str], claimed: Collection[str]) -> str:

@@ -106,6 +106,7 @@ class Tables:
     rocm_architectures: Mapping[str, list[str]]
     downloads: Mapping[str, str]
     not_offered: Mapping[str, str]
+    images: Mapping[str, str]
 
     def backends(self) -> set[str]:
         """Every backend that some line offers."""
@@ -138,6 +139,10 @@ class Tables:
             if minor(block["since"]) <= minor(line):
                 found = list(block.get(machine, ()))
         return found
+
+    def image(self, line: str) -> str:
+        """NGC's newest image with a torch of a line, else the newest known."""
+        return self.images.get(line) or next(iter(self.images.values()), "")
 
     def floor(self, line: Line, package: str) -> str:
         """The first release of a package that goes with this line, e.g. `2.14`.
@@ -213,4 +218,5 @@ def load(folder: Path) -> Tables:
         rocm_architectures=backends["rocm_architectures"],
         downloads=backends["downloads"],
         not_offered=backends["not_offered"],
+        images=backends["images"],
     )

@@ -172,9 +172,8 @@ def setup(
     """
     sync = plan.sync(choice)
     if plan.strategy != "pip":
-        first = (plan.venv.replace("uv venv", "uv venv --clear") if anew else plan.venv,)
-        install = sync.replace("uv sync", "uv sync --locked", 1) if locked else sync
-        return (*filter(None, first), install)
+        first = [f"{plan.venv} --clear" if anew else plan.venv] if plan.venv else []
+        return (*first, sync.replace("uv sync", "uv sync --locked", 1) if locked else sync)
     sync = sync.replace(choice.flags, named_flags(plan.index_url, backend or choice.backend))
     # A mirror's index serves the family alone.
     rest = ("uv pip install --requirements pyproject.toml --extra dev",) if plan.mirror else ()

@@ -33,7 +33,7 @@ SETS_OF_PACKAGES: list[list[str]] = [
     [],
 ]
 RUFF = Path(sys.executable).with_name("ruff")
-STRATEGIES = ["pypi", "index", "markers", "extras", "groups", "pip"]
+STRATEGIES = list(VALUES["strategy"])
 
 
 def combinations(strategy: str, name: str) -> Iterator[dict[str, Any]]:
@@ -42,7 +42,7 @@ def combinations(strategy: str, name: str) -> Iterator[dict[str, Any]]:
     backends = line.backends()
     on_windows = [b for b in backends if "windows-amd64" in line.indexes[b]]
     match strategy:
-        case "pypi":
+        case "pypi" | "provided":
             yield {}
         case "index":
             yield from ({"backend": backend} for backend in backends)

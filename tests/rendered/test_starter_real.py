@@ -47,13 +47,14 @@ BACKENDS: dict[tuple[str, str], dict[str, Any]] = {
         }.items()
     },
     ("pip", "auto"): {"backend": "auto"},
+    ("provided", "cpu"): {},
 }
 # In this order few rows are enough, and few of them train.
 DOMAIN: dict[str, list[Any]] = {
     "authenticate": ["auto", "always"],
     "example": ["none", "training"],
     "template_updates": ["renovate", "workflow", "none"],
-    "strategy": ["markers", "pypi", "pip", "index", "groups", "extras"],
+    "strategy": ["markers", "pypi", "pip", "index", "groups", "extras", "provided"],
     "license": ["Apache-2.0", "MIT", "proprietary", "BSD-3-Clause", "other"],
     "containers": [["docker", "devcontainer"], ["devcontainer"], ["docker"], []],
     "platforms": [

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..tables.backends import AUTO, kind, label, nearest_backend
-from ..tables.platforms import AARCH64, LINUX, MACOS, PLATFORMS, WINDOWS
+from ..tables.platforms import AARCH64, MACOS, PLATFORMS, WINDOWS
 from ..tables.releases import Line, Tables, minor
 from . import names
 from .contract import (
@@ -240,8 +240,6 @@ def _candidates(
             yield ["torchvision"]
             yield []
         case "platforms":
-            if known.get("strategy") == "provided":
-                yield list(LINUX)
             yield list(PLATFORMS)
         case "index_url":
             yield PYTORCH_URL

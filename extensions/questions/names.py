@@ -28,7 +28,8 @@ _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+")
 _PORTS = {"https": "443", "http": "80"}
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _IMAGE = re.compile(
-    rf"(?P<name>(?:[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]{{1,5}})?/)?{_PART}(?:/{_PART})*)"
+    r"(?!-)(?P<name>(?:(?:localhost|[A-Za-z0-9-]+(?:(?:\.[A-Za-z0-9-]+)+|(?=:)))(?::[0-9]{1,5})?/)?"
+    rf"{_PART}(?:/{_PART})*)"
     r"(?::(?P<tag>\w[\w.-]{0,127}))?(?P<digest>@sha256:[0-9a-f]{64})?",
     re.ASCII,
 )

@@ -35,6 +35,7 @@ def _with(body: str, *indexes: str) -> str:
 
 
 LINUX, WINDOWS = "sys_platform == 'linux'", "sys_platform == 'win32'"
+X86_64, ON_ARM = "platform_machine == 'x86_64'", "platform_machine == 'aarch64'"
 BY_EXTRA = """dependencies = ["einops"]
 [project.optional-dependencies]
 gpu = ["torch==2.8.0", "torchvision"]
@@ -138,9 +139,8 @@ SETUPS: dict[str, Setup] = {
     "backend-per-machine": Setup(
         _with(
             'dependencies = ["torch>=2.13,<2.14"]\n[tool.uv.sources]\n'
-            f'torch = [{{ index = "pytorch-cu126", marker = "{LINUX} and platform_machine == '
-            f'\'x86_64\'" }}, {{ index = "pytorch-cu130", marker = "{LINUX} and platform_machine == '
-            f"'aarch64'\" }}, "
+            f'torch = [{{ index = "pytorch-cu126", marker = "{LINUX} and {X86_64}" }}, '
+            f'{{ index = "pytorch-cu130", marker = "{LINUX} and {ON_ARM}" }}, '
             f'{{ index = "pytorch-cpu", marker = "{WINDOWS}" }}]\n',
             index("pytorch-cu126"),
             index("pytorch-cu130"),

@@ -31,7 +31,8 @@ class Diagnosis:
     `expected` maps platform to build to command, the default's first; `claims` a platform that the
     project leaves out to the answer that adds it, `others` platform to build to the answers that
     bring it into the project, `architectures` machine to build to GPU architectures, and `drivers`
-    the beginning of a CUDA build's name to the oldest driver per system.
+    the beginning of a CUDA build's name to the oldest driver per system; `jetson` is that of
+    a Jetson, where it matters.
     """
 
     expected: Nested
@@ -39,6 +40,7 @@ class Diagnosis:
     others: Nested
     architectures: Nested
     drivers: Nested
+    jetson: str
     absent: str
 
 
@@ -101,7 +103,9 @@ class _Diagnostician:
             if self.plan.strategy == "provided" or any(build.startswith(major) for build in used)
         }
         absent = ABSENT.get(self.plan.strategy, "torch is not installed")
-        return Diagnosis(expected, self._claims(), others, self.architectures, drivers, absent)
+        jetson = self.tables.jetson_driver if AARCH64 in self.plan.platforms and drivers else ""
+        claims = self._claims()
+        return Diagnosis(expected, claims, others, self.architectures, drivers, jetson, absent)
 
     def _claims(self) -> dict[str, str]:
         """The platforms that could be claimed as well, each with the answer that does."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..questions.contract import PYTORCH_URL
 from ..questions.names import FAMILY, index_of
-from ..tables.backends import compute_capability, index_name, kind
+from ..tables.backends import index_name, kind
 from ..tables.platforms import MACOS, PLATFORMS
 from ..tables.provided import CUDA_LIBRARIES
 from ..tables.releases import next_minor
@@ -117,17 +117,18 @@ class Choice:
 
 @dataclass(frozen=True)
 class Need:
-    """What a backend needs: driver floors (empty: none is known) and GPU architectures.
+    """What a backend needs: driver floors (empty: none is known) and GPUs.
 
-    `arm` is the oldest compute capability of the builds for aarch64, where it is another one.
+    `gpus` maps the machines of its platforms to architectures of AMD's GPUs, or to compute
+    capabilities of NVIDIA's; a machine without any is one of which no source says.
     """
 
     backend: str
     label: str
     linux_driver: str
     windows_driver: str
-    architectures: tuple[str, ...]
-    arm: str = ""
+    gpus: Mapping[str, tuple[str, ...]]
+    jetson_driver: str = ""
 
     @property
     def driver(self) -> str:
@@ -138,23 +139,23 @@ class Need:
                 kind(self.backend), "NVIDIA's"
             )
         linux, windows = floors
+        others = [f"Windows: {windows}"] if linux and windows else []
+        others += [f"Jetson: {self.jetson_driver}"] if self.jetson_driver else []
         words = f"NVIDIA {linux or windows} or newer"
-        return f"{words} (Windows: {windows})" if linux and windows else words
+        return f"{words} ({', '.join(others)})" if others else words
 
     @property
     def gpu(self) -> str:
-        """The GPUs in words, e.g. "compute capability 7.5 to 12.x (aarch64: from 8.0)".
-
-        Code for 12.0 runs on 12.1, too.
+        """The GPUs in words, e.g. "compute capability 7.5, 8.0 (aarch64: 8.0)": each of them, since
+        a range would have holes.
         """
-        if not self.architectures:
+        if not any(self.gpus.values()):
             return {"xpu": "Intel Arc, Data Center GPU Max"}.get(kind(self.backend), "see PyTorch")
+        first, *others = self.gpus.values()
         if kind(self.backend) != "cuda":
-            return ", ".join(self.architectures)
-        codes = sorted(map(compute_capability, self.architectures))
-        first = ".".join(map(str, codes[0]))
-        arm = f" (aarch64: from {self.arm})" if self.arm else ""
-        return f"compute capability {first} to {codes[-1][0]}.x{arm}"
+            return ", ".join(first)
+        words = {", ".join(names) or "not known" for names in others} - {", ".join(first)}
+        return f"compute capability {', '.join(first)}{''.join(f' (aarch64: {w})' for w in words)}"
 
 
 @dataclass(frozen=True)

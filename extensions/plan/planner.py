@@ -290,7 +290,8 @@ class _Planner:
         return None
 
     def _oldest(self, backend: str, line: str) -> tuple[int, int] | None:
-        """The oldest compute capability of a CUDA build on the machines of the project."""
+        """The oldest compute capability of a CUDA build on the machines of the project: that for
+        x86-64, where it is one of them."""
         if kind(backend) != "cuda":
             return None
         codes = [
@@ -310,15 +311,16 @@ class _Planner:
     def _need(self, backend: str, builds: list[Build]) -> Need:
         on = {build.platform for build in builds if build.backend == backend}
         built = {m: self.tables.architectures(backend, self.line.name, m) for m in _machines(on)}
-        of_cuda = {m: codes for m, codes in built.items() if codes and kind(backend) == "cuda"}
-        oldest = {m: min(map(compute_capability, codes)) for m, codes in of_cuda.items()}
+        if kind(backend) == "cuda":
+            built = {m: list(self.tables.capabilities(codes)) for m, codes in built.items()}
+        jetson = set(self.tables.gpus["jetson"]) & set(built.get("aarch64", ()))
         return Need(
             backend=backend,
             label=label(backend),
             linux_driver=self._driver(backend, "linux") if on & set(LINUX) else "",
             windows_driver=self._driver(backend, "windows") if WINDOWS in on else "",
-            architectures=tuple(dict.fromkeys(a for codes in built.values() for a in codes)),
-            arm=".".join(map(str, oldest["aarch64"])) if len(set(oldest.values())) > 1 else "",
+            gpus={machine: tuple(names) for machine, names in built.items()},
+            jetson_driver=self.tables.jetson_driver if jetson else "",
         )
 
     def _driver(self, backend: str, system: str) -> str:

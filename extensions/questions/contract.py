@@ -260,7 +260,11 @@ class Answers:
 
     @classmethod
     def complete(cls, known: Known) -> Answers:
-        """From known answers. Raises KeyError for one that is missing."""
+        """From known answers. Raises KeyError for one that is missing.
+
+        Those of an earlier version have one backend for both machines of Linux.
+        """
+        known = {"aarch64_backend": "", **known}
         names = {f.name for f in fields(cls)}
         values = {
             key: tuple(known[key]) if key in LISTS else known[key]

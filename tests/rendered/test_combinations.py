@@ -49,8 +49,10 @@ def combinations(strategy: str, name: str) -> Iterator[dict[str, Any]]:
         case "pip":
             yield from ({"backend": backend} for backend in [*backends, "auto"])
         case "markers":
+            on_arm = itertools.cycle(b for b in backends if "linux-aarch64" in line.indexes[b])
             for linux, windows in itertools.product(backends, on_windows):
-                yield {"linux_backend": linux, "windows_backend": windows}
+                pair = {"linux_backend": linux, "windows_backend": windows}
+                yield {**pair, "aarch64_backend": next(on_arm)}
         case "extras":
             yield from ({"backends": list(p)} for p in itertools.combinations(backends, 2))
             yield {"backends": backends}

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from ..tables.backends import AUTO, kind, label, nearest_backend, slug
-from ..tables.platforms import AARCH64, LINUX, MACOS, PLATFORMS, WINDOWS
+from ..tables.platforms import AARCH64, LINUX, MACOS, NOT_SUPPORTED, PLATFORMS, WINDOWS
 from ..tables.releases import Line, Tables, minor
 from . import names
 from .contract import PYTORCH_URL, VALUES, Item, Known, asked, item, items, settled, targets
@@ -320,6 +320,9 @@ def _absent(line: Line, package: str, backend: str) -> str:
 def _platforms(tables: Tables, key: str, known: Known) -> str | None:
     chosen, line = known[key], _line(tables, known)
     for platform in chosen:
+        if platform in NOT_SUPPORTED:
+            reason, nearest = NOT_SUPPORTED[platform]
+            return f"{reason}. Nearest: {nearest}"
         if platform not in PLATFORMS:
             return _unknown(platform, "platform", PLATFORMS)
     if not chosen:

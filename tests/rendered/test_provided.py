@@ -187,7 +187,7 @@ def test_what_is_there_is_used_and_never_replaced(render: Render, machine: dict[
 @pytest.mark.real
 @pytest.mark.skipif(os.name == "nt", reason="the copy of a Python is made of links")
 def test_an_environment_that_does_not_see_it_is_said(
-    render: Render, machine: dict[str, str]
+    render: Render, machine: dict[str, str], real_index: PyTorchIndex
 ) -> None:
     project = provided(render, machine)
     project.uv("sync")
@@ -199,6 +199,12 @@ def test_an_environment_that_does_not_see_it_is_said(
     for part in command.groups():
         project.uv(*part.split()[1:])
     assert "OK: torch 2.13.0+cpu" in project.uv("run", "scripts/smoke_test.py").stdout
+    # What `uv pip` put beside it is named, and goes by the same command.
+    beside = ["torch==2.13.0", "--no-deps", "--reinstall", "--index", f"{real_index.url}/cpu"]
+    project.uv("pip", "install", *beside)
+    done = project.uv("run", "scripts/smoke_test.py", check=False)
+    assert "torch 2.13.0+cpu is found as well" in " ".join(done.stdout.split())
+    assert f"Next: {VENV} --clear && uv sync" in done.stdout
 
 
 @pytest.mark.real

@@ -42,9 +42,9 @@ LINUX = ("linux-x86_64", AARCH64)
 
 
 # Platforms that people ask for and that no project can claim, with the reason and the nearest one.
-# Sources: wheels of PyTorch's CPU index in public lock files, which for win_arm64 are of torch 2.7 to
-# 2.10, 2.12 and 2.13, for Python 3.11 to 3.13 in part, and of torchvision 0.24 alone (2026-11-23);
-# pytorch/pytorch #195033; PyPI, whose last wheels for Intel Macs are of torch 2.2.
+# Sources: wheels of PyTorch's CPU index in public lock files, which for win_arm64 are of torch 2.7
+# to 2.10, 2.12 and 2.13, for Python 3.11 to 3.13 in part, and of torchvision 0.24 alone
+# (2026-11-23); pytorch/pytorch #195033; PyPI, whose last wheels for Intel Macs are of torch 2.2.
 NOT_SUPPORTED = {
     "windows-arm64": (
         "Windows on ARM is not supported here: PyTorch has CPU wheels for it in some releases and "

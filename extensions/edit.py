@@ -152,8 +152,9 @@ def update(project: Project, version: Version) -> Iterator[str]:
     else:
         yield f"{project.name} is up to date with its template. Next:"
     if project.plan.strategy == "provided" != before.get("strategy"):
-        yield f"  {project.plan.venv} --clear"
-    yield f"  {project.plan.install}"
+        yield f"  {project.plan.venv} --clear\n  {project.plan.install}"
+    else:
+        yield f"  {project.plan.install}"
 
 
 def _give_back(project: Project, repository: Repository, is_own: Callable[[str], bool]) -> None:

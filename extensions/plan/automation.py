@@ -216,7 +216,7 @@ def _stand_in(plan: Plan) -> tuple[str, ...]:
     if plan.strategy == "provided":
         return (
             "The lock has no PyTorch, nor has this runner: the newest patch release comes from",
-            "the CPU index. What the build that is there can do is for a test where it is.",
+            "the CPU index. The build that is there is tested where it is.",
         )
     return (
         "The lock has no CPU build for this runner: the newest patch release of PyTorch",

@@ -54,7 +54,7 @@ DOMAIN: dict[str, list[Any]] = {
     "authenticate": ["auto", "always"],
     "example": ["none", "training"],
     "template_updates": ["renovate", "workflow", "none"],
-    "strategy": ["markers", "pypi", "pip", "index", "groups", "extras", "provided"],
+    "strategy": ["markers", "pypi", "pip", "index", "groups", "extras"],
     "license": ["Apache-2.0", "MIT", "proprietary", "BSD-3-Clause", "other"],
     "containers": [["docker", "devcontainer"], ["devcontainer"], ["docker"], []],
     "platforms": [
@@ -97,8 +97,13 @@ AUTO = {
     **{key: values[0] for key, values in DOMAIN.items()},
     **{"strategy": "pip", "kind": "auto", "package_name": "spiral_lab"},
 }
+# And so would a torch that is there already, of which CI sees nothing but the CPU build.
+PROVIDED = {
+    **{key: values[0] for key, values in DOMAIN.items()},
+    **{"strategy": "provided", "kind": "cpu", "example": "training", "type_checker": "mypy"},
+}
 PAIRWISE = all_pairs(DOMAIN, fits)
-ROWS = [*PAIRWISE, AUTO]
+ROWS = [*PAIRWISE, AUTO, PROVIDED]
 
 
 def test_every_two_answers_meet() -> None:
@@ -109,6 +114,7 @@ def test_every_two_answers_meet() -> None:
     assert len(ROWS) <= 34
     for key, offered in VALUES.items():
         chosen = [name for names in DOMAIN[key] for name in names] if key in LISTS else DOMAIN[key]
+        chosen = [*chosen, PROVIDED["strategy"]] if key == "strategy" else chosen
         assert set(chosen) == set(offered)
     assert set(BACKENDS) == {(row["strategy"], row["kind"]) for row in ROWS}
 

@@ -154,7 +154,10 @@ def update(project: Project, version: Version) -> Iterator[str]:
         yield "Then:"
     else:
         yield f"{project.name} is up to date with its template. Next:"
-    yield f"  {project.plan.install}"
+    if project.plan.strategy == "provided" != before.get("strategy"):
+        yield f"  {project.plan.venv} --clear\n  {project.plan.install}"
+    else:
+        yield f"  {project.plan.install}"
 
 
 def _moved(project: Project, before: Known) -> str:

@@ -19,6 +19,7 @@ EXTRAS, GROUPS = ("project", "optional-dependencies"), ("dependency-groups",)
 COMMENTS: Mapping[str, str] = {
     "choices": "# One build of PyTorch at a time; docs/pytorch.md says how to switch.",
     "managed": "# `uv pip` installs PyTorch here, as docs/pytorch.md says; nothing else may.",
+    "excluded": "# These are there already: nothing installs them, whatever requires them.",
     "environments": "# Lock for these platforms.",
     "sources": "# Where PyTorch's packages come from; no other package comes from there.",
     "mirror": "# uv knows these peculiarities of PyTorch's own host; a mirror needs them said.",
@@ -39,6 +40,7 @@ class Parts:
     choices: Mapping[str, tuple[str, ...]]
     default: str
     managed: bool
+    excluded: tuple[str, ...]
     environments: tuple[str, ...]
     sources: Mapping[str, list[dict[str, str]]]
     indexes: tuple[dict[str, Any], ...]
@@ -62,6 +64,7 @@ def parts_of(plan: Plan) -> Parts:
         choices={name: _listed(choice.requirements) for name, choice in named.items()},
         default=plan.default.name if kind == "group" else "",
         managed=plan.strategy != "pip",
+        excluded=plan.excluded,
         environments=environments,
         sources={
             package: [

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ..questions.contract import PYTORCH_URL
-from ..questions.names import index_of
-from ..tables.backends import compute_capability, index_name, kind
+from ..questions.names import FAMILY, index_of
+from ..tables.backends import index_name, kind
 from ..tables.platforms import MACOS, PLATFORMS
+from ..tables.provided import CUDA_LIBRARIES
 from ..tables.releases import next_minor
 
 # The oldest uv with all that projects and their docs use; Dependabot runs 0.11.31. Its locks have
@@ -24,6 +25,8 @@ from ..tables.releases import next_minor
 UV_FLOOR = "0.11.5"
 # uv_build's own advice is an upper bound; uv's minor series moved to 0.13 on 2026-10-09.
 UV_CAP = "0.14"
+# An environment that sees the packages of the Python in PATH; uv's own Pythons have none to see.
+VENV = "uv venv --system-site-packages --no-managed-python"
 
 
 @dataclass(frozen=True)
@@ -119,17 +122,18 @@ class Choice:
 
 @dataclass(frozen=True)
 class Need:
-    """What a backend needs: driver floors (empty: none is known) and GPU architectures.
+    """What a backend needs: driver floors (empty: none is known) and GPUs.
 
-    `arm` is the oldest compute capability of the builds for aarch64, where it is another one.
+    `gpus` maps the machines of its platforms to architectures of AMD's GPUs, or to compute
+    capabilities of NVIDIA's; a machine without any is one of which no source says.
     """
 
     backend: str
     label: str
     linux_driver: str
     windows_driver: str
-    architectures: tuple[str, ...]
-    arm: str = ""
+    gpus: Mapping[str, tuple[str, ...]]
+    jetson_driver: str = ""
 
     @property
     def driver(self) -> str:
@@ -140,23 +144,23 @@ class Need:
                 kind(self.backend), "NVIDIA's"
             )
         linux, windows = floors
+        others = [f"Windows: {windows}"] if linux and windows else []
+        others += [f"Jetson: {self.jetson_driver}"] if self.jetson_driver else []
         words = f"NVIDIA {linux or windows} or newer"
-        return f"{words} (Windows: {windows})" if linux and windows else words
+        return f"{words} ({', '.join(others)})" if others else words
 
     @property
     def gpu(self) -> str:
-        """The GPUs in words, e.g. "compute capability 7.5 to 12.x (aarch64: from 8.0)".
-
-        Code for 12.0 runs on 12.1, too.
+        """The GPUs in words, e.g. "compute capability 7.5, 8.0 (aarch64: 8.0)": each of them, since
+        a range would have holes.
         """
-        if not self.architectures:
+        if not any(self.gpus.values()):
             return {"xpu": "Intel Arc, Data Center GPU Max"}.get(kind(self.backend), "see PyTorch")
+        first, *others = self.gpus.values()
         if kind(self.backend) != "cuda":
-            return ", ".join(self.architectures)
-        codes = sorted(map(compute_capability, self.architectures))
-        first = ".".join(map(str, codes[0]))
-        arm = f" (aarch64: from {self.arm})" if self.arm else ""
-        return f"compute capability {first} to {codes[-1][0]}.x{arm}"
+            return ", ".join(first)
+        words = {", ".join(names) or "not known" for names in others} - {", ".join(first)}
+        return f"compute capability {', '.join(first)}{''.join(f' (aarch64: {w})' for w in words)}"
 
 
 @dataclass(frozen=True)
@@ -223,7 +227,7 @@ class Plan:
         lock for macOS what a group has on Linux.
         """
         match self.strategy:
-            case "extras":
+            case "extras" | "provided":
                 return ()
             case "groups" if self.member:
                 return ()
@@ -234,6 +238,8 @@ class Plan:
     @property
     def capped(self) -> tuple[Requirement, ...]:
         """The packages that are bound to the line, each once."""
+        if self.strategy == "provided":
+            return ()
         found = {r.name: r for choice in self.choices for r in choice.requirements if r.cap}
         return tuple(found.values())
 
@@ -302,6 +308,16 @@ class Plan:
     def unclaimed(self) -> tuple[str, ...]:
         """The platforms that torch supports and the project does not, as people call them."""
         return tuple(p.label for p in PLATFORMS.values() if p.name not in self.platforms)
+
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """What uv must never install, since it is there already."""
+        return tuple(sorted(FAMILY | CUDA_LIBRARIES)) if self.strategy == "provided" else ()
+
+    @property
+    def venv(self) -> str:
+        """The command that makes the environment; empty where the install does that."""
+        return {"pip": "uv venv", "provided": VENV}.get(self.strategy, "")
 
     @property
     def install(self) -> str:

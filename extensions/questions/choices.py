@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..tables.backends import AUTO, kind, label, nearest_backend
-from ..tables.platforms import MACOS, PLATFORMS, WINDOWS
+from ..tables.platforms import AARCH64, MACOS, PLATFORMS, WINDOWS
 from ..tables.releases import Line, Tables, minor
 from . import names
 from .contract import (
@@ -60,8 +60,9 @@ def _choices(key: str, tables: Tables, known: Known) -> dict[str, str]:
         offered = [one.backend for one in items(known)]
     if key == "backends":
         return _items(tables, line, known.get(key, ()))
-    if key == "windows_backend" and WINDOWS in known.get("platforms", PLATFORMS):
-        offered = [b for b in offered if WINDOWS in line.indexes[b]]
+    on = {"aarch64_backend": AARCH64, "windows_backend": WINDOWS}.get(key, "")
+    if on in known.get("platforms", PLATFORMS):
+        offered = [b for b in offered if on in line.indexes[b]]
     found = {_backend_label(tables, line, b): b for b in offered if b in line.indexes}
     if key == "backend" and known.get("strategy") == "pip":
         found["auto: what uv finds on the machine"] = AUTO
@@ -105,7 +106,7 @@ def successor(key: str, tables: Tables, known: Known, previous: Any) -> Any:
     """
     line = _line(tables, known)
     match key:
-        case "backend" | "linux_backend" | "windows_backend":
+        case "backend" | "linux_backend" | "aarch64_backend" | "windows_backend":
             value = nearest_backend(choices(key, tables, known).values(), previous)
         case "default_backend":
             # An item that moved to another backend has the name that it had.
@@ -207,6 +208,9 @@ def _candidates(
             yield tables.default_line()
             yield from tables.lines
         case "python_version":
+            if known.get("strategy", _strategy(known)) == "provided":
+                # That of an image, which may be older than a project would choose.
+                yield line.first_python
             yield line.default_python
             yield from reversed(line.pythons)
         case "strategy":
@@ -218,6 +222,9 @@ def _candidates(
             yield "cpu"
         case "linux_backend":
             yield from _newest_cuda(line, known)
+            yield "cpu"
+        case "aarch64_backend":
+            yield known.get("linux_backend", "cpu")
             yield "cpu"
         case "windows_backend":
             yield "cpu"
@@ -249,6 +256,8 @@ def _candidates(
             yield "none"
         case "containers":
             yield []
+        case "base_image":
+            yield tables.image(line.name)
         case "type_checker":
             yield "ty"
         case "pypi_url":
@@ -263,8 +272,10 @@ def _strategy(known: Known) -> str:
     """The strategy that the answers given in advance speak of, else the default."""
     if "backend" in known:
         return "index"
-    if "linux_backend" in known or "windows_backend" in known:
+    if {"linux_backend", "aarch64_backend", "windows_backend"} & set(known):
         return "markers"
+    if "base_image" in known:
+        return "provided"
     only_macos = set(known.get("platforms", ())) == {MACOS}
     return "pypi" if only_macos and "backends" not in known else DEFAULT_STRATEGY
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from ..tables.backends import AUTO, slug
-from ..tables.platforms import LINUX, MACOS, PLATFORMS, WINDOWS
+from ..tables.platforms import AARCH64, LINUX, MACOS, PLATFORMS, WINDOWS
 from .names import PYPI_URL, PYTORCH_URL, URL_KEYS, base_url, normal_url
 
 # The questions whose values are the same whatever was answered before.
@@ -29,6 +29,7 @@ VALUES: Mapping[str, Mapping[str, str]] = {
         "extras": "chosen at install: uv sync --extra cpu, or --extra cu130",
         "groups": "chosen at install, with a default: plain uv sync is right",
         "pip": "uv pip install, without a lock",
+        "provided": "torch is there already, as in an image of NGC: nothing installs it",
     },
     "example": {
         "none": "an empty package with a device helper",
@@ -77,6 +78,7 @@ KEYS = (
     "strategy",
     "backend",
     "linux_backend",
+    "aarch64_backend",
     "windows_backend",
     "backends",
     "default_backend",
@@ -87,6 +89,7 @@ KEYS = (
     "example",
     "ci",
     "containers",
+    "base_image",
     "type_checker",
     "pypi_url",
     "authenticate",
@@ -107,11 +110,14 @@ WITHOUT_FILES: Mapping[str, tuple[str, ...]] = {
 _ASKED_FOR = {
     "backend": ("index", "pip"),
     "linux_backend": ("markers",),
+    "aarch64_backend": ("markers",),
     "windows_backend": ("markers",),
     "backends": ("extras", "groups"),
     "default_backend": ("groups",),
 }
 BACKEND_KEYS = frozenset(_ASKED_FOR)
+# Beside those, the questions that other answers may leave without a use.
+_SOMETIMES = BACKEND_KEYS | {"authenticate", "base_image"}
 
 # What Copier records beside the answers.
 _RECORDED = frozenset({"_commit", "_src_path"})
@@ -165,6 +171,10 @@ def asked(key: str, known: Known) -> bool:
     """Whether a question matters after the earlier answers."""
     if key == "authenticate":
         return is_mirrored(known)
+    if key == "base_image":
+        return known.get("strategy") == "provided" and bool(known.get("containers"))
+    if key == "aarch64_backend" and AARCH64 not in known.get("platforms", PLATFORMS):
+        return False
     return key not in _ASKED_FOR or known.get("strategy") in _ASKED_FOR[key]
 
 
@@ -204,7 +214,7 @@ def given_refusal(given: Collection[str], taken: Collection[str]) -> str | None:
     name that is not known does no harm.
     """
     known = {*KEYS, MORE, *RENAMED.values()}
-    always = set(KEYS) - BACKEND_KEYS - {"authenticate"}
+    always = set(KEYS) - _SOMETIMES
     everything = always <= set(given)
     for name in given:
         if name in taken or not (name in known or name in _RECORDED or everything):
@@ -244,6 +254,7 @@ class Answers:
     index_url: str = PYTORCH_URL
     backend: str = ""
     linux_backend: str = ""
+    aarch64_backend: str = ""
     windows_backend: str = ""
     backends: tuple[str, ...] = field(default=())
     default_backend: str = ""
@@ -251,6 +262,7 @@ class Answers:
     example: str = "none"
     ci: str = "none"
     containers: tuple[str, ...] = field(default=())
+    base_image: str = ""
     type_checker: str = "none"
     pypi_url: str = PYPI_URL
     authenticate: str = "auto"
@@ -258,7 +270,11 @@ class Answers:
 
     @classmethod
     def complete(cls, known: Known) -> Answers:
-        """From known answers. Raises KeyError for one that is missing."""
+        """From known answers. Raises KeyError for one that is missing.
+
+        Those of an earlier version have one backend for both machines of Linux.
+        """
+        known = {"aarch64_backend": "", **known}
         names = {f.name for f in fields(cls)}
         # No version below 0.3 asked for it: what they rendered is for the top of a repository.
         known = {"place": cls.place, **known}
@@ -280,8 +296,11 @@ def targets(known: Known) -> dict[str, tuple[str, ...]]:
     others = tuple(p for p in claimed if p != MACOS)
     match known.get("strategy"):
         case "markers":
+            # Answers of an earlier version have one backend for both machines of Linux.
+            apart = {AARCH64} if "aarch64_backend" in known else set()
             wanted = {
-                "linux_backend": tuple(p for p in others if p in LINUX),
+                "linux_backend": tuple(p for p in others if p in {*LINUX} - apart),
+                "aarch64_backend": tuple(p for p in others if p in apart),
                 "windows_backend": tuple(p for p in others if p == WINDOWS),
             }
             found: dict[str, tuple[str, ...]] = {}

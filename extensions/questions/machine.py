@@ -22,7 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..tables.backends import compute_capability, kind
+from ..tables.backends import kind
 from ..tables.platforms import PLATFORMS
 from ..tables.releases import Line, Tables
 
@@ -101,14 +101,11 @@ def _runs(tables: Tables, line: Line, backend: str, machine: Machine) -> bool:
     if kind(backend) != "cuda":
         return True
     floor = tables.driver_floor(backend, machine.system)
+    if any(map(tables.is_jetson, machine.capabilities)):
+        floor = tables.jetson_driver
     if floor and machine.driver and machine.driver < _numbers(floor):
         return False
-    # Code for sm_80 runs on every later 8.x, and on no other major version.
-    codes = [compute_capability(architecture) for architecture in built]
-    return not codes or all(
-        any(major == has[0] and minor <= has[1] for major, minor in codes)
-        for has in machine.capabilities
-    )
+    return not built or all(tables.runs(built, has) for has in machine.capabilities)
 
 
 def _stated(text: str, system: str, machine: str) -> Machine:

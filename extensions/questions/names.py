@@ -33,6 +33,13 @@ _ONE_VENDOR = re.compile(
     r"(?<![a-z])(amd|amdgpu|radeon|rocm|gfx\w*|nvidia|cuda|cu\d\d+|jetson|sbsa"
     r"|intel|oneapi|ipex|xpu)(?![a-z])"
 )
+_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_IMAGE = re.compile(
+    r"(?!-)(?P<name>(?:(?:localhost|[A-Za-z0-9-]+(?:(?:\.[A-Za-z0-9-]+)+|(?=:)))(?::[0-9]{1,5})?/)?"
+    rf"{_PART}(?:/{_PART})*)"
+    r"(?::(?P<tag>\w[\w.-]{0,127}))?(?P<digest>@sha256:[0-9a-f]{64})?",
+    re.ASCII,
+)
 
 # What PyTorch releases together, under all its names.
 FAMILY = frozenset(
@@ -406,6 +413,23 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def image_refusal(text: str) -> str | None:
+    """Why a text names no image of a registry that is the same tomorrow.
+
+    https://github.com/distribution/reference says what a reference is.
+    """
+    example = "nvcr.io/nvidia/pytorch:26.09-py3"
+    if not (found := _IMAGE.fullmatch(text)) or len(text) > 300:
+        return f"that is no image, as registry/repository:tag. Nearest: {example}"
+    if found["digest"]:
+        return None
+    if found["tag"] in (None, "latest"):
+        said = "has no tag" if found["tag"] is None else "is another one tomorrow"
+        name = found["name"].rpartition("/")[2]
+        return f"{name}{':latest' if found['tag'] else ''} {said}. Nearest: {example}"
+    return None
 
 
 def toml_string(text: str) -> str:

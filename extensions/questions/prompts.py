@@ -10,8 +10,10 @@ from .contract import BACKEND_KEYS, KEYS, LISTS, MORE, VALUES, Known, asked
 from .names import PYPI_URL, PYTORCH_URL
 from .policy import policy_of
 
-_FEW = frozenset({"project_name", "strategy", "example", MORE, *BACKEND_KEYS})
-_FEW_AT_UPDATES = frozenset({"torch_version", MORE, *BACKEND_KEYS})
+# The other architecture has its default, which follows the first.
+_BACKENDS = BACKEND_KEYS - {"aarch64_backend"}
+_FEW = frozenset({"project_name", "strategy", "example", MORE, *_BACKENDS})
+_FEW_AT_UPDATES = frozenset({"torch_version", MORE, *_BACKENDS})
 # The folder tells where a project stands, and --data where it does not.
 _NEVER = frozenset({"place"})
 _OFFERED = frozenset({*VALUES, *BACKEND_KEYS, "torch_version", "python_version"})

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from ..tables.backends import AUTO, kind, label, nearest_backend, slug
-from ..tables.platforms import LINUX, MACOS, PLATFORMS, WINDOWS
+from ..tables.platforms import AARCH64, LINUX, MACOS, NOT_SUPPORTED, PLATFORMS, WINDOWS
 from ..tables.releases import Line, Tables, minor
 from . import names
 from .contract import PYTORCH_URL, VALUES, Item, Known, asked, item, items, settled, targets
@@ -192,19 +192,22 @@ def _backend(tables: Tables, key: str, known: Known) -> str | None:
     return _no_backend(tables, line, value)
 
 
-def _windows_backend(tables: Tables, key: str, known: Known) -> str | None:
-    value, line = known[key], _line(tables, known)
-    if line is None:
-        return None
-    if reason := _backend(tables, key, known):
-        return reason
-    if WINDOWS in line.indexes[value] or WINDOWS not in known.get("platforms", PLATFORMS):
-        return None
-    fit = [b for b in line.backends(kind(value)) if WINDOWS in line.indexes[b]]
-    return (
-        f"{value} has no wheels for Windows with torch {line.name}. "
-        f"Nearest: {fit[-1] if fit else 'cpu'}"
-    )
+def _backend_on(platform: str, words: str) -> Check:
+    def check(tables: Tables, key: str, known: Known) -> str | None:
+        value, line = known[key], _line(tables, known)
+        if line is None:
+            return None
+        if reason := _backend(tables, key, known):
+            return reason
+        if platform in line.indexes[value] or platform not in known.get("platforms", PLATFORMS):
+            return None
+        fit = [b for b in line.backends(kind(value)) if platform in line.indexes[b]]
+        return (
+            f"{value} has no wheels for {words} with torch {line.name}. "
+            f"Nearest: {fit[-1] if fit else 'cpu'}"
+        )
+
+    return check
 
 
 def _backends(tables: Tables, key: str, known: Known) -> str | None:
@@ -347,6 +350,9 @@ def _absent(line: Line, package: str, backend: str) -> str:
 def _platforms(tables: Tables, key: str, known: Known) -> str | None:
     chosen, line = known[key], _line(tables, known)
     for platform in chosen:
+        if platform in NOT_SUPPORTED:
+            reason, nearest = NOT_SUPPORTED[platform]
+            return f"{reason}. Nearest: {nearest}"
         if platform not in PLATFORMS:
             return _unknown(platform, "platform", PLATFORMS)
     if not chosen:
@@ -491,7 +497,8 @@ _CHECKS: dict[str, Check] = {
     "strategy": _strategy,
     "backend": _backend,
     "linux_backend": _backend,
-    "windows_backend": _windows_backend,
+    "aarch64_backend": _backend_on(AARCH64, PLATFORMS[AARCH64].label),
+    "windows_backend": _backend_on(WINDOWS, "Windows"),
     "backends": _backends,
     "default_backend": _default_backend,
     "packages": _packages,
@@ -501,6 +508,7 @@ _CHECKS: dict[str, Check] = {
     "example": _one_of("example"),
     "ci": _ci,
     "containers": _containers,
+    "base_image": _text(names.image_refusal),
     "type_checker": _one_of("type checker"),
     "pypi_url": _text(names.pypi_url_refusal),
     "authenticate": _one_of("authentication"),

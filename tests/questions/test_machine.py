@@ -509,6 +509,25 @@ def test_builds_for_aarch64_have_architectures_of_their_own(line, capability, ba
 
 
 @pytest.mark.parametrize(
+    ("driver", "capability", "backends"),
+    [
+        # Jetson Thor, whose driver is older in number and new enough, and Orin before JetPack 7.
+        ((580, 0), (11, 0), ["cu130", "cu132"]),
+        ((540, 4, 0), (8, 7), []),
+        # DGX Spark, GH200, GB200 and GB300, with drivers of servers; and with one too old.
+        ((580, 95, 5), (12, 1), ["cu130", "cu132"]),
+        ((580, 0), (12, 1), []),
+        ((570, 86, 15), (9, 0), ["cu126"]),
+        ((580, 65, 6), (10, 0), ["cu130", "cu132"]),
+        ((580, 65, 6), (10, 3), ["cu130", "cu132"]),
+    ],
+)
+def test_a_driver_is_held_to_the_floor_of_its_machine(driver, capability, backends):
+    found = Machine("cuda", "linux", "aarch64", driver, (capability,))
+    assert fit("2.14", found) == backends
+
+
+@pytest.mark.parametrize(
     ("line", "driver", "backends"),
     [
         ("2.14", (580, 88), ["cu132", "cu130", "cu126"]),

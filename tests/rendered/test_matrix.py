@@ -15,6 +15,7 @@ from tests.conftest import Render
 from tests.pytorch_index.recorded import platform_of, wheels
 from tests.rendered.test_check_lock import PASSES, check
 from tests.support.cells import CELLS, LINES, TABLES, others
+from tests.support.checks import smoke_constants
 from tests.support.project import Project
 from tests.support.starter import run
 
@@ -107,6 +108,32 @@ def test_index(lockable: Render, line: str, backend: str) -> None:
     )
     check_lock(project)
     check_table(project)
+
+
+ON_ARM = [
+    (name, [b for b in line.backends("cuda") if "linux-aarch64" in line.indexes[b]])
+    for name, line in TABLES.lines.items()
+]
+
+
+@pytest.mark.parametrize(("line", "backends"), ON_ARM)
+def test_a_backend_per_machine_of_linux(lockable: Render, line: str, backends: list[str]) -> None:
+    """The newest on aarch64 beside the oldest on x86-64, and the other way round."""
+    on_x86_64 = TABLES.lines[line].backends("cuda")
+    for linux, on_arm in {(on_x86_64[0], backends[-1]), (on_x86_64[-1], "cpu")}:
+        project = lockable(
+            strategy="markers",
+            torch_version=line,
+            linux_backend=linux,
+            aarch64_backend=on_arm,
+            windows_backend="cpu",
+            packages=packages(line, linux, on_arm),
+        )
+        check_lock(project)
+        check_table(project)
+        expected = smoke_constants(project)["EXPECTED"]
+        assert list(expected["linux-x86_64"]) == [linux]
+        assert list(expected["linux-aarch64"]) == [on_arm]
 
 
 @pytest.mark.parametrize(("line", "backend"), CELLS)

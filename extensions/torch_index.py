@@ -121,8 +121,8 @@ def _thrifty(environment: Environment) -> Callable[[str], Template | _Text | _Ca
 class TorchIndex(Extension):
     """Adds the functions `adopts`, `answers_before`, `asks_for`, `automation`, `builds_shown`,
     `check_first`, `choices_for`, `default_for`, `diagnosis`, `first_asked`, `next_commands`,
-    `prompts_for`, `recorded`, `refusal_for`, `torch_parts`, `torch_plan`, `unasked` and
-    `was_there`, the mapping `comments`, and the filters `markdown`, `paragraphs`,
+    `prompts_for`, `recorded`, `refusal_for`, `this_machine`, `torch_parts`, `torch_plan`,
+    `unasked` and `was_there`, the mapping `comments`, and the filters `markdown`, `paragraphs`,
     `python_literal`, `shell`, `toml`, `workflow` and `yaml`."""
 
     def __init__(self, environment: Environment) -> None:
@@ -149,6 +149,7 @@ class TorchIndex(Extension):
             refusal_for=self.refusal_for,
             comments=parts.COMMENTS,
             torch_parts=self.torch_parts,
+            this_machine=self.this_machine,
             torch_plan=self.torch_plan,
             unasked=self.unasked,
             was_there=self.was_there,
@@ -493,6 +494,11 @@ class TorchIndex(Extension):
         """What CI and containers do with the plan."""
         complete = contract.Answers.complete(contract.read(context))
         return automation.automate(self.torch_plan(context), complete)
+
+    @pass_context
+    def this_machine(self, context: Context) -> str:
+        """What a prompt for backends says of the machine."""
+        return str(prompts.this_machine(self.offered, contract.read(context), self.machine))
 
     @pass_context
     def builds_shown(self, context: Context) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import MappingProxyType
 from typing import Any
 
-from ..tables.backends import AUTO, kind, label, nearest_backend
+from ..tables.backends import AUTO, kind, nearest_backend
 from ..tables.platforms import AARCH64, MACOS, PLATFORMS, WINDOWS
 from ..tables.releases import Line, Tables, minor
 from . import names
@@ -29,6 +29,13 @@ from .policy import policy_of
 from .refusals import has_companions, why_not, why_not_any
 
 NOT_VERIFIED = "not verified"
+# What a person knows who does not know the backend's name.
+_RUNS_ON = {
+    "cpu": "computers without a GPU",
+    "cuda": "NVIDIA GPUs",
+    "rocm": "AMD GPUs",
+    "xpu": "Intel GPUs",
+}
 
 
 def choices(key: str, tables: Tables, known: Known) -> dict[str, str]:
@@ -182,11 +189,11 @@ def _line_label(line: Line) -> str:
 def _backend_label(tables: Tables, line: Line, backend: str) -> str:
     details = []
     if floor := tables.driver_floor(backend, "linux"):
-        details.append(f"NVIDIA driver {floor} or newer")
+        details.append(f"driver {floor} or newer")
     if not line.verified(backend):
         details.append(NOT_VERIFIED)
     note = f" ({', '.join(details)})" if details else ""
-    return f"{backend}: {label(backend)}{note}"
+    return f"{backend}: {_RUNS_ON[kind(backend)]}{note}"
 
 
 def _candidates(
@@ -232,6 +239,7 @@ def _candidates(
             wanted = known.get("default_backend", "cpu")
             if asked("default_backend", known) and wanted != "cpu":
                 yield ["cpu", wanted]
+            yield from (["cpu", here] for here in fitting_backends(tables, line, machine())[:1])
             yield from (["cpu", cuda] for cuda in _newest_cuda(line, known))
             yield from (["cpu", b] for b in line.backends() if kind(b) not in ("cpu", "cuda"))
         case "default_backend":

@@ -29,7 +29,7 @@ VALUES: Mapping[str, Mapping[str, str]] = {
         "extras": "chosen at install: uv sync --extra cpu, or --extra cu130",
         "groups": "chosen at install, with a default: plain uv sync is right",
         "pip": "uv pip install, without a lock",
-        "provided": "torch is there already, as in an image of NGC: nothing installs it",
+        "provided": "torch is there already: an NGC image, a Jetson, a cluster",
     },
     "example": {
         "none": "an empty package with a device helper",

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from ..tables.releases import Tables
 from .choices import choices
 from .contract import BACKEND_KEYS, KEYS, LISTS, MORE, VALUES, Known, asked
+from .machine import Machine, fitting_backends
 from .names import PYPI_URL, PYTORCH_URL
 from .policy import policy_of
 
@@ -41,6 +42,18 @@ def is_fixed(key: str, tables: Tables, known: Known) -> bool:
     rule = policy_of(tables).rule(key)
     # The rule of an e-mail address is its domain.
     return rule is not None and len(rule.allow) == 1 and key != "user_email"
+
+
+def this_machine(tables: Tables, known: Known, machine: Machine) -> str:
+    """What a prompt says of the machine and the build that runs on it; empty where it has no GPU.
+
+    "This machine: NVIDIA H100 PCIe, driver 580 → cu130"
+    """
+    line = tables.lines.get(known.get("torch_version", ""))
+    if not machine.shown or line is None:
+        return ""
+    fit = fitting_backends(tables, line, machine)
+    return f"This machine: {machine.shown} → {fit[0] if fit else f'no build of {line.name}'}"
 
 
 def unasked(known: Known, given: Collection[str]) -> list[str]:

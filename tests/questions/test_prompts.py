@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from extensions.questions.choices import choices
+from extensions.questions.choices import choices, default
 from extensions.questions.contract import BACKEND_KEYS, KEYS, MORE, asked
+from extensions.questions.machine import Machine
 from extensions.questions.policy import Policy, Rule
-from extensions.questions.prompts import prompts, unasked
+from extensions.questions.prompts import prompts, this_machine, unasked
 from extensions.tables.releases import Tables
 from tests.support.cells import LINES, TABLES
 
@@ -88,6 +89,38 @@ def test_every_choice_fits_a_terminal(strategy: str, line: str) -> None:
     for key in KEYS:
         for label in choices(key, TABLES, known) if asked(key, known) else ():
             assert len(label) <= 75, label
+
+
+@pytest.mark.parametrize(
+    ("machine", "said"),
+    [
+        (Machine(), ""),
+        (
+            Machine("cuda", driver=(580, 65, 6), capabilities=((9, 0),), name="NVIDIA H100 PCIe"),
+            "This machine: NVIDIA H100 PCIe, driver 580 → cu132",
+        ),
+        (
+            Machine("cuda", driver=(550, 54), capabilities=((9, 0),)),
+            "This machine: NVIDIA GPU, driver 550 → cu126",
+        ),
+        (
+            Machine("cuda", driver=(390, 1)),
+            "This machine: NVIDIA GPU, driver 390 → no build of 2.14",
+        ),
+        (Machine("rocm", architectures=("gfx942",)), "This machine: AMD GPU (gfx942) → rocm7.2"),
+    ],
+)
+def test_a_prompt_names_the_machine_and_what_runs_on_it(machine: Machine, said: str) -> None:
+    assert this_machine(TABLES, {"torch_version": "2.14"}, machine) == said
+    assert len(said) <= 76
+
+
+def test_the_build_for_this_machine_is_preselected() -> None:
+    known = {"torch_version": "2.14", "strategy": "groups"}
+    for architecture, backend in (("gfx942", "rocm7.2"), ("gfx803", "cu130")):
+        machine = Machine("rocm", architectures=(architecture,))
+        chosen = default("backends", TABLES, known, "x", lambda m=machine: m)
+        assert chosen == ["cpu", backend]
 
 
 def test_what_nobody_was_asked_is_shown_as_it_would_be_given() -> None:

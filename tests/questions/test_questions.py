@@ -221,10 +221,11 @@ def test_the_machine_is_looked_at_only_where_a_default_depends_on_it():
     def look() -> Machine:
         raise AssertionError("looked at")
 
+    depends = ("backend", "backends", "default_backend")
     for key in KEYS:
-        if key not in ("backend", "default_backend"):
+        if key not in depends:
             default(key, TABLES, {"strategy": "groups"}, "folder", look)
-    for key in ("backend", "default_backend"):
+    for key in depends:
         with pytest.raises(AssertionError, match="looked at"):
             default(key, TABLES, {"strategy": "groups"}, "folder", look)
 
@@ -310,7 +311,11 @@ def test_fixed_choices_are_all_offered():
     assert values("strategy") == list(VALUES["strategy"])
     assert values("torch_version") == LINES
     assert values("platforms") == list(PLATFORMS)
-    assert values("packages", torch_version="2.14") == ["torchvision", "torchaudio"]
+    assert values("packages", torch_version="2.14") == [
+        "torchvision",
+        "torchaudio",
+        "torchcodec",
+    ]
     assert labels("packages", torch_version="2.13")["torchvision"] == "torchvision 0.28.0"
 
 
@@ -383,11 +388,11 @@ def test_labels_say_what_a_person_wants_to_know():
     assert lines["2.14"] == "2.14 (2.14.1)"
     assert lines["2.15"] == "2.15 (2.15.0, its indexes are not verified)"
     backends = labels("backend", torch_version="2.14")
-    assert backends["cpu"] == "cpu: CPU"
-    assert backends["cu130"] == "cu130: CUDA 13.0 (NVIDIA driver 580.65.06 or newer)"
-    assert backends["xpu"] == "xpu: Intel GPU (XPU) (not verified)"
+    assert backends["cpu"] == "cpu: computers without a GPU"
+    assert backends["cu130"] == "cu130: NVIDIA GPUs (driver 580.65.06 or newer)"
+    assert backends["xpu"] == "xpu: Intel GPUs (not verified)"
     newer = labels("backend", torch_version="2.15")["cu130"]
-    assert newer == "cu130: CUDA 13.0 (NVIDIA driver 580.65.06 or newer, not verified)"
+    assert newer == "cu130: NVIDIA GPUs (driver 580.65.06 or newer, not verified)"
 
 
 # Answers in their native types

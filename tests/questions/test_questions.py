@@ -291,7 +291,7 @@ def test_fixed_choices_are_all_offered():
     assert values("strategy") == list(VALUES["strategy"])
     assert values("torch_version") == LINES
     assert values("platforms") == list(PLATFORMS)
-    assert values("packages", torch_version="2.14") == ["torchvision", "torchaudio"]
+    assert values("packages", torch_version="2.14") == ["torchvision", "torchaudio", "torchcodec"]
     assert labels("packages", torch_version="2.13")["torchvision"] == "torchvision 0.28.0"
 
 

@@ -168,9 +168,9 @@ def test_a_package_for_linux_alone(
     project.uv("add", "--no-sync", "--marker", row["marker"], row["add"])
     assert locked(project, name) == wanted
     project.uv("lock", "--check")
-    code, lines = check(project)
-    # torchcodec is a companion, and the guard knows its place.
-    assert (code, lines) == PASSES or name in companions()
+    # Some bring a companion from PyPI, whose place the guard knows better.
+    lines = [line for line in check(project)[1] if line.split()[1] not in companions()]
+    assert lines in ([], PASSES[1])
     if EXAMPLES > 4:
         bare = tmp_path / "bare"
         bare.mkdir()

@@ -245,7 +245,8 @@ def _image(plan: Plan) -> Image:
             # No default group at all: neither another build nor the tools belong in an image.
             "groups": '--no-default-groups --group "$PYTORCH"',
         }.get(plan.strategy, "--no-dev")
-        dependencies = (f"uv sync --locked --no-install-project {flags}",)
+        # Before the members of a workspace are there, a lock cannot be compared with them.
+        dependencies = (f"uv sync --frozen --no-install-workspace {flags}",)
         project = f"uv sync --locked --no-editable {flags}"
         return Image(plan.default.name, plan.default.label, platform, dependencies, project)
     flags = pip_flags(plan.index_url, '"$PYTORCH"')

@@ -368,6 +368,11 @@ def test_a_project_that_moves_into_a_workspace_becomes_a_member(
     project.path.rename(top.path / "packages" / "one")
     project = Project(top.path / "packages" / "one", top.environment)
     committed(top.path)
+    # It stays what it was until its owner says so.
+    update(project, {"type_checker": "mypy"})
+    assert project.answers["place"] == "repository"
+    assert "place: a uv workspace has this project" in capsys.readouterr().err
+    committed(top.path)
     update(project, {"place": "member"})
     assert "ci: CI is what stands at the top" in capsys.readouterr().err
     assert not [name for name in AT_THE_TOP if (project.path / name).exists()]

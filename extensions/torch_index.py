@@ -321,6 +321,14 @@ class TorchIndex(Extension):
                 return str(place)
         return None
 
+    def _say_of_workspace(self, context: Context) -> None:
+        """Of a project that moved into a workspace, by an update that does not say so."""
+        found, (_, conf) = self._there(context), self._place(context)
+        recorded = found.answers or {}
+        elsewhere = recorded.get("place", "member") != "member" and recorded["strategy"] != "pip"
+        if "member" in found.places and elsewhere and "place" not in conf["data"]:
+            self._say("place: a uv workspace has this project as a member; --data place=member")
+
     def adopted(self, context: Context) -> Any:
         """What a project says that is there, and was not rendered from this template.
 
@@ -356,6 +364,10 @@ class TorchIndex(Extension):
         """
         if key == contract.KEYS[0]:
             self.check_first(context)
+        if key == "place":
+            # The folder tells, and --data where it does not.
+            self._say_of_workspace(context)
+            return False
         adopted, (_, conf) = self.adopted(context), self._place(context)
         if adopted.answers:
             return key in adopted.open

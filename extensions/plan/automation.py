@@ -271,7 +271,8 @@ def _image(plan: Plan, answers: Answers) -> Image:
             # No default group at all: neither another build nor the tools belong in an image.
             "groups": '--no-default-groups --group "$PYTORCH"',
         }.get(plan.strategy, "--no-dev")
-        sync = f"uv sync --locked --no-install-project {flags}"
+        # Before the members of a workspace are there, a lock cannot be compared with them.
+        sync = f"uv sync --frozen --no-install-workspace {flags}"
         dependencies = tuple(filter(None, (plan.venv, sync)))
         project = f"uv sync --locked --no-editable {flags}"
         build = plan.default.name

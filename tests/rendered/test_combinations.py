@@ -85,6 +85,7 @@ def rendered(strategy: str, line: str) -> Iterator[dict[str, Any]]:
 def surroundings(seed: str) -> Iterator[dict[str, Any]]:
     """What is rendered around the code: any values, always the same for a seed."""
     values = {
+        "place": ["repository", *VALUES["place"]],
         "ci": list(VALUES["ci"]),
         "containers": [["docker", "devcontainer"], ["docker"], ["devcontainer"], []],
         "type_checker": list(VALUES["type_checker"]),

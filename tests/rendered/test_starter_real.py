@@ -113,6 +113,9 @@ def test_every_two_answers_meet() -> None:
     assert all(map(fits, ROWS))
     assert len(ROWS) <= 35
     for key, offered in VALUES.items():
+        if key == "place":
+            # All of these are projects on their own; test_workspaces has the others.
+            continue
         chosen = [name for names in DOMAIN[key] for name in names] if key in LISTS else DOMAIN[key]
         chosen = [*chosen, PROVIDED["strategy"]] if key == "strategy" else chosen
         assert set(chosen) == set(offered)

@@ -368,6 +368,11 @@ def test_a_project_that_moves_into_a_workspace_becomes_a_member(
     project.path.rename(top.path / "packages" / "one")
     project = Project(top.path / "packages" / "one", top.environment)
     committed(top.path)
+    # It stays what it was until its owner says so.
+    update(project, {"type_checker": "mypy"})
+    assert project.answers["place"] == "repository"
+    assert "place: a uv workspace has this project" in capsys.readouterr().err
+    committed(top.path)
     update(project, {"place": "member"})
     assert "ci: CI is what stands at the top" in capsys.readouterr().err
     assert not [name for name in AT_THE_TOP if (project.path / name).exists()]
@@ -388,7 +393,8 @@ def test_a_root_has_members(
     lockable: Render, template: Path, index: PyTorchIndex, strategy: str
 ) -> None:
     """One set of choices at the root is for all members; the commands are those of the docs."""
-    root = lockable(torch_version=LINE, strategy=strategy, **STRATEGIES[strategy])
+    answers = {"strategy": strategy, "containers": ["docker"], **STRATEGIES[strategy]}
+    root = lockable(torch_version=LINE, **answers)
     file = root.path / "pyproject.toml"
     workspace = '\n[tool.uv.workspace]\nmembers = ["packages/*"]\n'
     file.write_text(file.read_text("utf-8") + workspace, "utf-8")
@@ -401,6 +407,17 @@ def test_a_root_has_members(
         for platform in ("Linux x86-64", "macOS arm64"):
             wanted = cells[platform].split(" ")[0]
             assert root.would_install(everything, platform)["torch"] == wanted
+    # The layer of an image in which only these two files are there.
+    layer = Project(root.path.parent / "layer", root.environment)
+    layer.path.mkdir()
+    for name in ("pyproject.toml", "uv.lock"):
+        (layer.path / name).write_text(root.text(name), "utf-8")
+    docker = re.sub(r"\s*\\\n\s*", " ", root.text("Dockerfile"))
+    sync = re.search(r"(uv sync --frozen .*)", docker)
+    build = re.search(r"ARG PYTORCH=(.*)", docker)
+    assert sync
+    command = sync[1].replace('"$PYTORCH"', build[1] if build else "")
+    assert "torch" in layer.uv(*command.split()[1:], "--dry-run").stderr
     if strategy == "groups":
         # A member alone does not get the default group of the root.
         alone = "uv sync --package one"

@@ -124,7 +124,9 @@ def the_family_is_required_directly_and_capped(project: Project) -> None:
     wanted = ["torch", *project.answers["packages"]]
     places = {name for name, r in family(project) if r.name == "torch"}
     choices = {b.replace(".", "-") for b in project.answers.get("backends", ())}
-    without = project.answers["strategy"] in ("extras", "provided")
+    # The groups of a member have it to themselves.
+    alone = project.is_member and project.answers["strategy"] == "groups"
+    without = alone or project.answers["strategy"] in ("extras", "provided")
     with_the_project = set() if without else {""}
     assert places == choices | with_the_project
     for place in places:
@@ -170,7 +172,7 @@ def parts_are_the_plan_s(project: Project) -> None:
     choices = {name: list(texts) for name, texts in parts.choices.items()}
     assert tables == {"extra": {}, "group": {}, **({parts.kind: choices} if choices else {})}
     expected = {
-        "required-version": f">={UV_FLOOR}",
+        "required-version": None if project.is_member else f">={UV_FLOOR}",
         "managed": None if parts.managed else False,
         "default-groups": ["dev", parts.default] if parts.default else None,
         "conflicts": [parts.conflicts] if parts.conflicts else None,
@@ -321,6 +323,11 @@ def accelerators_conflict_in_one_set(project: Project) -> None:
 
 def environments_are_the_claimed_platforms(project: Project) -> None:
     settings = project.uv_settings
+    if project.is_member:
+        # uv reads them at the root of the workspace alone.
+        assert not {"required-version", "environments", "required-environments"} & set(settings)
+        assert not [i for i in settings.get("index", ()) if "default" in i]
+        return
     assert settings["required-version"] == f">={UV_FLOOR}"
     if project.answers["strategy"] == "pip":
         assert settings["managed"] is False
@@ -386,6 +393,8 @@ def commands_keep_the_choice(project: Project) -> None:
             assert command.startswith("uv run"), command
         if command.endswith('--no-default-groups --group "$PYTORCH"'):
             continue  # in the Dockerfile, which wants no tools either
+        if strategy == "groups" and re.match(r"uv sync --all-packages --group [\w-]+$", command):
+            continue  # at the root of a workspace, where no default group of a member counts
         if strategy == "groups" and re.match("uv export .* --format pylock.toml", command):
             default = answers["default_backend"].replace(".", "-")
             assert f" --no-default-groups --group {default} " in command, command

@@ -20,7 +20,7 @@ COMMENTS: Mapping[str, str] = {
     "choices": "# One build of PyTorch at a time; docs/pytorch.md says how to switch.",
     "managed": "# `uv pip` installs PyTorch here, as docs/pytorch.md says; nothing else may.",
     "excluded": "# These are there already: nothing installs them, whatever requires them.",
-    "environments": "# Lock for these platforms, with a wheel for each of them.",
+    "environments": "# Lock for these platforms.",
     "sources": "# Where PyTorch's packages come from; no other package comes from there.",
     "mirror": "# uv knows these peculiarities of PyTorch's own host; a mirror needs them said.",
 }
@@ -42,7 +42,6 @@ class Parts:
     managed: bool
     excluded: tuple[str, ...]
     environments: tuple[str, ...]
-    required: tuple[str, ...]
     sources: Mapping[str, list[dict[str, str]]]
     indexes: tuple[dict[str, Any], ...]
 
@@ -56,7 +55,8 @@ def parts_of(plan: Plan) -> Parts:
     """What a fresh render of a plan says of PyTorch."""
     kind = plan.strategy.removesuffix("s") if plan.switchable else ""
     named = {c.name: c for c in plan.choices} if kind else {}
-    environments = plan.environments if plan.strategy != "pip" else ()
+    # Those of a member have no effect: uv reads what the root of the workspace says.
+    environments = plan.environments if plan.strategy != "pip" and not plan.member else ()
     return Parts(
         requires_python=plan.requires_python,
         dependencies=_listed(plan.dependencies),
@@ -66,7 +66,6 @@ def parts_of(plan: Plan) -> Parts:
         managed=plan.strategy != "pip",
         excluded=plan.excluded,
         environments=environments,
-        required=environments,
         sources={
             package: [
                 {

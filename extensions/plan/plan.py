@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from ..questions.contract import PYTORCH_URL
 from ..questions.names import FAMILY, index_of
@@ -16,8 +17,12 @@ from ..tables.platforms import MACOS, PLATFORMS
 from ..tables.provided import CUDA_LIBRARIES
 from ..tables.releases import next_minor
 
-# The oldest uv whose locks of conflicting extras and groups hold all fixes: astral-sh/uv #20237.
-UV_FLOOR = "0.12"
+# The oldest uv with all that projects and their docs use; Dependabot runs 0.11.31. Its locks have
+# the versions of 0.13.9's, in every strategy and for lines 2.5 to 2.14. What fails below:
+# - 0.11.4 does not know `exclude-newer = false` of an index: no lock behind one without dates;
+# - 0.9 has `extra-build-dependencies` for a preview alone;
+# - 0.7.0 finds no Windows wheel for the machine AMD64, and so no lock.
+UV_FLOOR = "0.11.5"
 # uv_build's own advice is an upper bound; uv's minor series moved to 0.13 on 2026-10-09.
 UV_CAP = "0.14"
 # An environment that sees the packages of the Python in PATH; uv's own Pythons have none to see.
@@ -162,12 +167,14 @@ class Need:
 class Notes:
     """What the tables of builds and needs leave to be said.
 
-    `pypi` is platforms and build of PyPI's wheels; `older` is the compute capability, backend and
-    line of the newest build for GPUs that are too old for the project's; `downloads` is how much an
-    install on Linux fetches per kind of build, where that is known.
+    `beside` is companions whose CPU build stands beside certain builds of torch; `pypi` is
+    platforms and build of PyPI's wheels; `older` is the compute capability, backend and line of the
+    newest build for GPUs that are too old for the project's; `downloads` is how much an install on
+    Linux fetches per kind of build, where that is known.
     """
 
     stand_in: bool
+    beside: tuple[tuple[str, tuple[str, ...]], ...]
     macos: bool
     pypi: tuple[tuple[str, str], ...]
     older: tuple[str, str, str] | None
@@ -176,7 +183,11 @@ class Notes:
 
 @dataclass(frozen=True)
 class Plan:
-    """All decisions. Tuples are in the order in which they are shown."""
+    """All decisions. Tuples are in the order in which they are shown.
+
+    Of a member of a workspace, uv locks at the root of that, and reads there alone for which
+    platforms and from which default index.
+    """
 
     strategy: str
     distribution: str
@@ -202,6 +213,7 @@ class Plan:
     pypi: Index
     mirror: bool
     authenticate: bool
+    place: str
     uv_floor: str = UV_FLOOR
     uv_cap: str = UV_CAP
 
@@ -210,10 +222,14 @@ class Plan:
         """PyTorch's packages among the dependencies of the project itself.
 
         With groups, whoever installs its wheel gets torch too; a group brings the triton of its
-        build, which PyPI does not have. With extras, the extras do all that.
+        build, which PyPI does not have. With extras, the extras do all that. Beside the groups of
+        a member torch stands in them alone: without `environments`, which are the root's, uv would
+        lock for macOS what a group has on Linux.
         """
         match self.strategy:
             case "extras" | "provided":
+                return ()
+            case "groups" if self.member:
                 return ()
             case "groups":
                 return tuple(r for r in self.requirements if r.name in self.packages)
@@ -230,7 +246,43 @@ class Plan:
     @property
     def listed_indexes(self) -> tuple[Index, ...]:
         """Those that pyproject.toml has to name."""
-        return (*self.indexes, *([self.pypi] if self.pypi.mirror else []))
+        return (*self.indexes, *([self.pypi] if self.pypi.mirror and not self.member else []))
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts of these, each once, as `uv auth login` wants them."""
+        parts = [urlsplit(index.url) for index in self.logins]
+        return tuple(dict.fromkeys(f"{part.scheme}://{part.netloc}" for part in parts))
+
+    @property
+    def export(self) -> str:
+        """The command that writes what a deployment installs to a `pylock.toml`."""
+        flags = {
+            "extras": f"--no-dev --extra {self.default.name}",
+            # Neither another build nor the tools.
+            "groups": f"--no-default-groups --group {self.default.name}",
+        }.get(self.strategy, "--no-dev")
+        file = "--format pylock.toml --output-file pylock.toml"
+        return f"uv export --locked --no-emit-project {flags} {file}"
+
+    @property
+    def member(self) -> bool:
+        """Whether the project is a member of a uv workspace."""
+        return self.place == "member"
+
+    @property
+    def member_flags(self) -> str:
+        """What `uv sync --all-packages` wants at the root of a workspace for the default choice.
+
+        The default groups of members have no effect there, as seen with uv 0.13.9.
+        """
+        kind = {"extras": "--extra", "groups": "--group"}.get(self.strategy)
+        return f"{kind} {self.default.name}" if kind else ""
+
+    @property
+    def at_the_top(self) -> bool:
+        """Whether the hooks, services and bots of a repository look at this project."""
+        return self.place == "repository"
 
     @property
     def logins(self) -> tuple[Index, ...]:

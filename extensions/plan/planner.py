@@ -87,6 +87,7 @@ class _Planner:
             pypi=Index("pypi", answers.pypi_url, answers.pypi_url != PYPI_URL, default=True),
             mirror=mirror,
             authenticate=answers.authenticate == "always",
+            place=answers.place,
         )
 
     def _requires_python(self) -> str:
@@ -100,7 +101,9 @@ class _Planner:
         stubs = STUBS.get((answers.example, answers.type_checker), ())
         reads_toml = answers.python_version == "3.10" and answers.strategy != "pip"
         toml = [TOMLI] if reads_toml else []
-        tools = (PYTEST, RUFF, PRE_COMMIT, *checker, *stubs, *toml)
+        # The hooks of a repository are those at its top.
+        hooks = [PRE_COMMIT] if answers.place == "repository" else []
+        tools = (PYTEST, RUFF, *hooks, *checker, *stubs, *toml)
         return tuple(sorted(tools, key=attrgetter("name")))
 
     # Choices
@@ -128,6 +131,15 @@ class _Planner:
             platform: backend if platform in self.line.indexes.get(backend, ()) else "cpu"
             for platform, backend in wanted.items()
         }
+
+    def _served_to(self, package: str, wanted: Mapping[str, str]) -> dict[str, str]:
+        """The same for one package of the family, which may have fewer builds than torch."""
+        served = self._served(wanted)
+        companion = self.line.companions.get(package)
+        if companion is None:
+            return served
+        found = {p: companion.beside(backend, p) for p, backend in served.items()}
+        return {p: backend for p, backend in found.items() if backend}
 
     def _choices(self) -> tuple[Choice, ...]:
         answers = self.answers
@@ -206,37 +218,44 @@ class _Planner:
         return [self._build(platform, backend, backend)]
 
     def _build(self, platform: str, backend: str, index: str) -> Build:
-        bare = self.line.no_local.get(platform, frozenset())
         unlabelled = not index or platform == MACOS
         versions = {
-            name: version if unlabelled or name in bare else f"{version}+{index}"
+            name: version if unlabelled else version + self._local(name, index, platform)
             for name, version in self.packages.items()
         }
         observed = unlabelled or self.line.verified(index, platform)
         return Build(platform, backend, index and index_name(index), versions, observed)
+
+    def _local(self, package: str, index: str, platform: str) -> str:
+        """The local version of a package beside a build of torch, with its plus; often the same."""
+        companion = self.line.companions.get(package)
+        build = (companion.beside(index, platform) if companion else None) or index
+        bare = package in self.line.no_local.get(platform, ())
+        return "" if bare or (companion and build in companion.no_local) else f"+{build}"
 
     # Sources
 
     def _sources(self) -> dict[str, tuple[Source, ...]]:
         if self.answers.strategy in ("pypi", "pip", "provided"):
             return {}
-        family: list[Source] = []
+        family: dict[str, list[Source]] = {name: [] for name in self.packages}
         tritons: dict[str, list[Source]] = {}
         for chosen, wanted in self._wanted().items():
+            for name, entries in family.items():
+                served = self._served_to(name, wanted)
+                # The backend that was asked for stands before the CPU index that steps in for it.
+                for backend in dict.fromkeys([*wanted.values(), *served.values()]):
+                    covered = {p for p, other in served.items() if other == backend}
+                    if where := marker(covered, self.answers.platforms):
+                        entries.append(Source(index_name(backend), where, chosen.name))
             served = self._served(wanted)
-            # The backend that was asked for stands before the CPU index that steps in for it.
-            for backend in dict.fromkeys([*wanted.values(), *served.values()]):
-                covered = {p for p, other in served.items() if other == backend}
-                if where := marker(covered, self.answers.platforms):
-                    family.append(Source(index_name(backend), where, chosen.name))
             for backend in dict.fromkeys(served.values()):
                 alone = {p: b for p, b in wanted.items() if served[p] == backend}
                 for triton in self._tritons(alone):
                     tritons.setdefault(triton.name, []).append(
                         Source(index_name(backend), triton.marker, chosen.name)
                     )
-        found = {name: tuple(family) for name in self.packages}
-        return found | {name: tuple(entries) for name, entries in tritons.items()}
+        return {name: tuple(entries) for name, entries in (family | tritons).items()}
 
     # What docs/pytorch.md says beside the table
 
@@ -255,11 +274,23 @@ class _Planner:
                 )
         return Notes(
             stand_in=stand_in,
+            beside=self._beside(choices),
             macos=any(b.platform == MACOS and not b.index for b in choices[0].builds),
             pypi=tuple((" and ".join(on), name) for name, on in by_backend.items()),
             older=self._older({build.backend for c in choices for build in c.builds}),
             downloads=self._downloads(),
         )
+
+    def _beside(self, choices: tuple[Choice, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The companions with a CPU build beside torch's, and beside which builds of torch."""
+        builds = [b for c in choices for b in c.builds if b.index and b.platform != MACOS]
+        found: dict[str, dict[str, None]] = {}
+        for name, companion in self.line.companions.items():
+            for build in builds if name in self.packages else []:
+                if companion.beside(build.backend, build.platform) != build.backend:
+                    where = f"{label(build.backend)} on {PLATFORMS[build.platform].label}"
+                    found.setdefault(name, {})[where] = None
+        return tuple((name, tuple(where)) for name, where in found.items())
 
     def _downloads(self) -> tuple[tuple[str, str], ...]:
         """The known sizes of the builds that are asked for; a stand-in's would mislead."""

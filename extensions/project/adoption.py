@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,19 @@ from ..tables.releases import Line, Tables, minor
 from .builds import Cell, after, before, likeness
 from .foreign import refusal
 from .locked import Lock
-from .setup import DEPENDENCIES, CannotAdopt, Choice, Setup, Stated, at, bounds, parse, read
+from .setup import (
+    DEPENDENCIES,
+    LEADERS,
+    CannotAdopt,
+    Choice,
+    Setup,
+    Stated,
+    at,
+    bounds,
+    parse,
+    read,
+)
+from .there import Adopted
 
 # What `uv init` writes for whoever gives none.
 NO_DESCRIPTION = "Add your description here"
@@ -55,17 +67,6 @@ _LICENSES = {
     "mit license": "MIT",
     "licenseref-proprietary": "proprietary",
 }
-
-
-@dataclass(frozen=True)
-class Adopted:
-    """The answers of a project that is there; empty for a new one.
-
-    `open` are the questions that its files do not answer.
-    """
-
-    answers: Mapping[str, Any] = field(default_factory=dict)
-    open: frozenset[str] = frozenset()
 
 
 def adopt(folder: Path, tables: Tables, given: Known) -> Adopted:
@@ -287,11 +288,10 @@ class _Reader:
 
     def _bounding(self) -> Iterator[tuple[Stated, int]]:
         """What bounds the line, with the number of platforms on which it does."""
-        family = ("torch", "torchvision", "torchaudio")
         for one in self.setup.everything():
             marker = one.requirement.marker
             on = [p for p in PLATFORMS if marker is None or self.setup.holds(marker, p)]
-            if one.name in family and on:
+            if one.name in LEADERS and on:
                 yield one, len(on)
 
     # Candidates
@@ -460,7 +460,7 @@ class _Reader:
         chosen = {(of, item(text).name) for text in shape.get("backends", ()) if of}
         places = {DEPENDENCIES, *self.setup.plain, *chosen}
         there = {s.name for s in self.setup.everything() if s.place in places}
-        return [name for name in ("torchvision", "torchaudio") if name in there]
+        return [name for name in LEADERS[1:] if name in there]
 
     def _used(self) -> list[Any]:
         origins = [self.setup.origin(p, s) for s in self.selections for p in PLATFORMS]
@@ -472,7 +472,11 @@ class _Reader:
             return str(self.given["index_url"])
         bases = [o.base for o in self._used()]
         url = max(dict.fromkeys(bases), key=bases.count, default=PYTORCH_URL)
-        if reason := names.index_url_refusal(url, self.tables.backends()):
+        every, pattern = self.tables.backends(), names.pattern_of(url)
+        if names.index_url_refusal(url, every) and not names.index_url_refusal(pattern, every):
+            # The same in other words: a base may not speak of one build.
+            url = pattern
+        if reason := names.index_url_refusal(url, every):
             raise CannotAdopt(f"its index of PyTorch is {url}, and {reason}")
         return url
 
@@ -506,16 +510,17 @@ def _allows(one: Stated, line: Line) -> bool:
     if one.requirement.url:
         named = re.search(rf"/{one.name}-(\d+\.\d+)\.\d", one.requirement.url)
         return named is None or one.name != "torch" or named[1] == line.name
-    own = line.torch if one.name == "torch" else None
-    if own is None:
+    first = own = line.torch
+    if one.name != "torch":
         companion = line.companions.get(one.name)
         if companion is None:
             return False
-        own = companion.version
-    series, last = own.rsplit(".", 1)
+        first, own = companion.first, companion.version
+    (major, oldest, *_), (_, newest, last) = minor(first), (*minor(own), 0)[:3]
     return any(
-        one.specifier.contains(f"{series}.{patch}{local}", prereleases=True)
-        for patch in range(int(last) + 1)
+        one.specifier.contains(f"{major}.{number}.{patch}{local}", prereleases=True)
+        for number in range(oldest, newest + 1)
+        for patch in range(last + 1 if number == newest else 10)
         for local in ("", *_locals(one.specifier))
     )
 

@@ -16,9 +16,10 @@ from packaging.utils import canonicalize_name
 
 from ..questions.names import PLACEHOLDER, PYTORCH_URL
 from ..tables.platforms import PLATFORMS
+from ..tables.releases import companions
 
 # torch, and what tells its line where torch itself is not stated.
-LEADERS = ("torch", "torchvision", "torchaudio")
+LEADERS = ("torch", *companions())
 _BUILD = re.compile(r"(?<![a-z0-9])(cpu|xpu|cu\d{2,3}|rocm\d+(?:\.\d+)+)(?![a-z0-9])")
 _LOCAL = re.compile(r"\+(cpu|xpu|cu\d{2,3}|rocm\d+(?:\.\d+)+)\b")
 _SYSTEMS = {

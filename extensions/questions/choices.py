@@ -26,7 +26,7 @@ from .contract import (
 )
 from .machine import Machine, fitting_backends
 from .policy import policy_of
-from .refusals import why_not, why_not_any
+from .refusals import has_companions, why_not, why_not_any
 
 NOT_VERIFIED = "not verified"
 
@@ -125,6 +125,8 @@ def successor(key: str, tables: Tables, known: Known, previous: Any) -> Any:
             oldest_first = sorted(tables.lines, key=minor)
             newer = (name for name in oldest_first if minor(name) > minor(previous))
             value = next(newer, oldest_first[-1])
+        case "index_url":
+            value = names.pattern_of(previous)
         case "packages" | "platforms" | "containers":
             value = [x for x in previous if why_not(key, tables, {**known, key: [x]}) is None]
         case _:
@@ -241,12 +243,17 @@ def _candidates(
             yield []
         case "platforms":
             yield list(PLATFORMS)
+            # A companion may have wheels for fewer.
+            yield [p for p in PLATFORMS if has_companions(line, {**known, key: [p]})]
         case "index_url":
             yield PYTORCH_URL
+        case "place":
+            yield "repository"
         case "example":
             yield "none"
         case "ci":
             yield "github"
+            yield "none"
         case "containers":
             yield []
         case "base_image":

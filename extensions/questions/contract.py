@@ -23,13 +23,13 @@ VALUES: Mapping[str, Mapping[str, str]] = {
         "other": "another one, which you add yourself",
     },
     "strategy": {
-        "pypi": "only PyPI: CUDA on Linux, CPU on Windows, MPS on macOS",
-        "index": "one PyTorch index for all platforms that it serves",
-        "markers": "another index per operating system",
-        "extras": "uv sync --extra cpu, or --extra cu130",
-        "groups": "dependency groups with a default: plain uv sync is right",
-        "pip": "the uv pip interface, without a lock",
-        "provided": "torch is there already, as in an image of NGC: nothing installs it",
+        "pypi": "what PyPI has: CUDA on Linux, CPU on Windows, MPS on macOS",
+        "index": "one build for all machines",
+        "markers": "one build per operating system",
+        "extras": "chosen at install: uv sync --extra cpu, or --extra cu130",
+        "groups": "chosen at install, with a default: plain uv sync is right",
+        "pip": "uv pip install, without a lock",
+        "provided": "never installed: it is there, as in an image of NGC",
     },
     "example": {
         "none": "an empty package with a device helper",
@@ -48,6 +48,11 @@ VALUES: Mapping[str, Mapping[str, str]] = {
         "ty": "ty",
         "mypy": "mypy",
         "none": "none",
+    },
+    "place": {
+        "repository": "at the top of a repository of its own",
+        "folder": "in a folder of a repository",
+        "member": "in a uv workspace, as a member of it",
     },
     "authenticate": {
         "auto": "no: it may be read by everybody who reaches it",
@@ -80,6 +85,7 @@ KEYS = (
     "packages",
     "platforms",
     "index_url",
+    "place",
     "example",
     "ci",
     "containers",
@@ -89,6 +95,9 @@ KEYS = (
     "authenticate",
     "template_updates",
 )
+# Whoever says yes to this question is asked all others. It is none of the project's, so that Copier
+# does not record it.
+MORE = "more_questions"
 # A key to the name that it had in an earlier version: an update finds the answer there, and so does
 # whoever still gives it by that name.
 RENAMED: Mapping[str, str] = {}
@@ -204,7 +213,7 @@ def given_refusal(given: Collection[str], taken: Collection[str]) -> str | None:
     answers in advance, those of earlier versions among them: where nothing is left to be asked, a
     name that is not known does no harm.
     """
-    known = {*KEYS, *RENAMED.values()}
+    known = {*KEYS, MORE, *RENAMED.values()}
     always = set(KEYS) - _SOMETIMES
     everything = always <= set(given)
     for name in given:
@@ -249,6 +258,7 @@ class Answers:
     windows_backend: str = ""
     backends: tuple[str, ...] = field(default=())
     default_backend: str = ""
+    place: str = "repository"
     example: str = "none"
     ci: str = "none"
     containers: tuple[str, ...] = field(default=())
@@ -266,6 +276,8 @@ class Answers:
         """
         known = {"aarch64_backend": "", **known}
         names = {f.name for f in fields(cls)}
+        # No version below 0.3 asked for it: what they rendered is for the top of a repository.
+        known = {"place": cls.place, **known}
         values = {
             key: tuple(known[key]) if key in LISTS else known[key]
             for key in KEYS

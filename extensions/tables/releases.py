@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +43,39 @@ def next_minor(text: str) -> str:
 
 @dataclass(frozen=True)
 class Companion:
-    """torchvision or torchaudio: the newest release that goes with a torch line, and the first."""
+    """torchvision and its like: the newest release that goes with a torch line, and the first.
+
+    `indexes` and `pypi` are as a line's; None means that its builds are torch's. `needs` is what
+    its libraries look for on the machine.
+    """
 
     name: str
     version: str
     first: str
     absent: frozenset[str] = frozenset()
     last_python: str | None = None
+    indexes: Mapping[str, Mapping[str, str]] | None = None
+    pypi: Mapping[str, str] | None = None
+    no_local: frozenset[str] = frozenset()
+    needs: str = ""
+
+    def beside(self, backend: str, platform: str) -> str | None:
+        """Its build for a build of torch: the same, or else its CPU build; None without either."""
+        if self.indexes is None:
+            return backend
+        fit = (b for b in (backend, "cpu") if platform in self.indexes.get(b, ()))
+        return next(fit, None)
+
+    def on_pypi(self, build: str, platform: str) -> str | None:
+        """What PyPI has of it beside a build of torch; None without a wheel that works there.
+
+        A CPU build goes with every torch, and one for CUDA with the CUDA of one major version.
+        """
+        found = build if self.pypi is None else self.pypi.get(platform)
+        if found is None or build in self.absent:
+            return None
+        same = kind(found) == kind(build) and version(found)[:1] == version(build)[:1]
+        return found if found == "cpu" or same else None
 
 
 @dataclass(frozen=True)
@@ -207,6 +233,10 @@ def _line(block: Mapping[str, Any]) -> Line:
             c.get("first", series(c["version"])),
             frozenset(c.get("absent", ())),
             c.get("last_python"),
+            c.get("indexes"),
+            c.get("pypi"),
+            frozenset(c.get("no_local", ())),
+            c.get("needs", ""),
         )
         for name, c in block["companions"].items()
     }
@@ -253,3 +283,10 @@ def load(folder: Path) -> Tables:
         images=backends["images"],
         gpus=backends["gpus"],
     )
+
+
+@cache
+def companions() -> tuple[str, ...]:
+    """Every companion that these tables know, of any line, in their order there."""
+    lines = load(Path(__file__).resolve().parents[1]).lines.values()
+    return tuple(dict.fromkeys(name for line in lines for name in line.companions))

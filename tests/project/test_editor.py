@@ -114,7 +114,7 @@ def parts(data: dict[str, Any], choices: set[tuple[str, str]]) -> dict[str, Any]
         ],
         "managed": uv.get("managed"),
         "excluded": sorted(n for n in uv.get("exclude-dependencies", ()) if n != OWN_EXCLUDED),
-        "environments": [uv.get("environments"), uv.get("required-environments")],
+        "environments": uv.get("environments"),
         "sources": {k: v for k, v in uv.get("sources", {}).items() if k in FAMILY},
         "indexes": ordered(i for i in uv.get("index", ()) if i["name"] != "corp"),
     }
@@ -135,7 +135,7 @@ def rest(data: dict[str, Any], choices: set[tuple[str, str]]) -> dict[str, Any]:
             beside += [item for item in table.pop(name) if not is_family(item)]
     project["dependencies"] = sorted(x for x in project["dependencies"] if not is_family(x))
     del project["requires-python"]
-    for key in ("managed", "environments", "required-environments", "constraint-dependencies"):
+    for key in ("managed", "environments", "constraint-dependencies"):
         uv.pop(key, None)
     excluded = [n for n in uv.pop("exclude-dependencies", []) if n == OWN_EXCLUDED]
     groups = [n for n in uv.pop("default-groups", ["dev"]) if n not in names]
@@ -291,3 +291,31 @@ authenticate = "always"
     assert "UV_INDEX_PYTORCH_CU130_USERNAME" in result.said[0]
     # An owner's marker, and quotes, are as they were.
     assert """'torch>=2.14,<2.15; python_version<"3.99"'""" in result.text
+
+
+LINUX, MAC = PLATFORMS["linux-x86_64"].marker, PLATFORMS["macos-arm64"].marker
+OWN = "platform_machine == 's390x'"
+
+
+@pytest.mark.parametrize(
+    ("aged", "stated", "stays"),
+    [
+        # What versions below 0.3 wrote goes; an owner's stays, and so does one of a later day.
+        (True, [LINUX, MAC], None),
+        (True, [LINUX, OWN, MAC], [OWN]),
+        (True, [OWN], [OWN]),
+        (False, [LINUX, MAC], [LINUX, MAC]),
+    ],
+)
+def test_required_environments_of_older_versions_go(
+    aged: bool, stated: list[str], stays: list[str] | None
+) -> None:
+    known = completed(
+        {"project_name": "x", "strategy": "pypi", "platforms": ["linux-x86_64", "macos-arm64"]}
+    )
+    text = rendered(known).replace(
+        "environments = [", f"required-environments = {json.dumps(stated)}\nenvironments = [", 1
+    )
+    after = tomllib.loads(edit(text, known, plan_of(known), aged=aged).text)
+    assert after["tool"]["uv"].get("required-environments") == stays
+    assert after["tool"]["uv"]["environments"] == [LINUX, MAC]

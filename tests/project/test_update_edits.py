@@ -208,17 +208,41 @@ def edited_and_updated(
     changed: dict[str, Any],
 ) -> Update:
     before = {"python_version": THIS_PYTHON, **before}
-    # Copier takes the newest tag.
-    fresh = copied(template, folder / "fresh" / "project", {**before, **changed})
-    project = copied(template, folder / "project", before, vcs_ref=version)
-    rendered, answers, unedited = texts(project), dict(project.answers), texts(fresh)
-    for edit in edits:
-        edit(fresh)
-        edit(project)
-    committed(project.path)
-    edited = texts(project)
+    fresh = edited(template, NEWEST, edits, {**before, **changed})
+    start = edited(template, version, edits, before)
+    project = Project(folder / "project")
+    shutil.copytree(start.project.path, project.path)
     run_update(project.path, changed, defaults=True, overwrite=True, unsafe=True, quiet=True)
-    return Update(version, rendered, edited, Project(project.path), fresh, unedited, answers)
+    answers = dict(start.project.answers)
+    return Update(
+        version, start.rendered, start.edited, project, fresh.project, fresh.rendered, answers
+    )
+
+
+@dataclass
+class Edited:
+    """A project that its owner edited and committed; its files as rendered, and after the edits."""
+
+    project: Project
+    rendered: dict[str, str]
+    edited: dict[str, str]
+
+
+STARTS: dict[str, Edited] = {}
+
+
+def edited(template: Path, version: str, edits: Sequence[Edit], answers: dict[str, Any]) -> Edited:
+    """Made once for all updates that begin or end with it."""
+    key = repr((template, version, [edit.__name__ for edit in edits], sorted(answers.items())))
+    if key not in STARTS:
+        folder = template.parent / str(len(STARTS)) / "project"
+        project = copied(template, folder, answers, vcs_ref=version)
+        rendered = texts(project)
+        for edit in edits:
+            edit(project)
+        committed(project.path)
+        STARTS[key] = Edited(project, rendered, texts(project))
+    return STARTS[key]
 
 
 def test_every_release_is_in_the_history() -> None:

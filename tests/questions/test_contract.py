@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from extensions.questions.contract import KEYS
+from extensions.questions.contract import KEYS, MORE
 from tests.conftest import ROOT, Render
 from tests.support.project import Project
 
@@ -32,6 +32,7 @@ DIFFERENCES: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "packages": ([], ["torchvision"], {}),
     "platforms": (["linux-x86_64"], ["linux-x86_64", "windows-amd64"], {}),
     "index_url": ("https://download.pytorch.org/whl", "https://mirror.example.org/whl", {}),
+    "place": ("repository", "folder", {"ci": "none"}),
     "example": ("none", "training", {}),
     "ci": ("github", "gitlab", {}),
     "containers": ([], ["docker"], {}),
@@ -49,7 +50,7 @@ DIFFERENCES: dict[str, tuple[Any, Any, dict[str, Any]]] = {
 
 def questions() -> dict[str, Any]:
     config = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
-    return {key: value for key, value in config.items() if not key.startswith("_")}
+    return {key: q for key, q in config.items() if not key.startswith("_") and key != MORE}
 
 
 def rendered_files(project: Project) -> dict[str, str]:
@@ -100,6 +101,7 @@ def test_defaults_alone_render_a_working_project(render: Render) -> None:
         "packages": ["torchvision"],
         "platforms": ["linux-x86_64", "linux-aarch64", "windows-amd64", "macos-arm64"],
         "index_url": "https://download.pytorch.org/whl",
+        "place": "repository",
         "example": "none",
         "ci": "github",
         "containers": [],

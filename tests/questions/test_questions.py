@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from extensions.questions.choices import NOT_VERIFIED, choices, default
+from extensions.questions.choices import NOT_VERIFIED, choices, default, successor
 from extensions.questions.contract import KEYS, LISTS, PYTORCH_URL, VALUES, asked, native, read
 from extensions.questions.machine import Machine
+from extensions.questions.names import index_of
 from extensions.questions.refusals import why_not
 from extensions.tables.platforms import MACOS, PLATFORMS, WINDOWS
 from tests.support.cells import LINES, TABLES
@@ -49,6 +50,15 @@ def labels(key: str, **known: Any) -> dict[str, str]:
 
 
 # Defaults
+
+
+def test_the_mirror_of_an_earlier_version_stays_where_it_is() -> None:
+    """A base that speaks of a vendor goes on as the pattern that means the same."""
+    base = "https://nvidia.mirror.example.org/whl"
+    assert why_not("index_url", TABLES, {"index_url": base})
+    pattern = successor("index_url", TABLES, {}, base)
+    assert why_not("index_url", TABLES, {"index_url": pattern}) is None
+    assert index_of(pattern, "cu130") == index_of(base, "cu130")
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from tests.conftest import THIS_PYTHON, Render
 from tests.pytorch_index import PyTorchIndex
 from tests.pytorch_index.recorded import releases
 from tests.support.cells import LINES, TABLES, others
-from tests.support.git import git
+from tests.support.git import committed, git
 from tests.support.project import Project
 
 BIN = Path(sys.executable).parent
@@ -271,6 +271,37 @@ def test_a_git_dependency_brings_the_torch_of_its_line(
     installed = other.would_install("uv sync", "Linux x86-64")
     local = LOCALS.get(strategy, "")
     assert {n: installed[n] for n in NEWEST} == {n: v + local for n, v in NEWEST.items()}
+
+
+@pytest.mark.parametrize("strategy", ["pypi", "groups", "index", "markers"])
+def test_a_library_leaves_the_choice_of_the_build_to_its_users(
+    lockable: Render, index: PyTorchIndex, tmp_path: Path, strategy: str
+) -> None:
+    """With `pypi` and `groups`; sources of plain dependencies clash with those of another build."""
+    project = lockable(strategy=strategy, torch_version=LINE, **STRATEGIES[strategy])
+    committed(project.path)
+    git_source = f'my-project = {{ git = "{project.path.as_uri()}" }}'
+    other = consumer(
+        project,
+        tmp_path / "consumer",
+        'my-project", "torch", "torchvision',
+        "[tool.uv.sources]",
+        git_source,
+        *(f'{name} = {{ index = "theirs" }}' for name in NEWEST),
+        "[[tool.uv.index]]",
+        'name = "theirs"',
+        f'url = "{index.url}/cu126"',
+        "explicit = true",
+        "[tool.uv]",
+        "environments = [\"sys_platform == 'linux' and platform_machine == 'x86_64'\"]",
+    )
+    done = other.uv("lock", check=False)
+    if strategy in ("index", "markers"):
+        assert "conflicting indexes" in done.stderr
+        return
+    assert done.returncode == 0, done.stderr
+    installed = other.would_install("uv sync", "Linux x86-64")
+    assert {n: installed[n] for n in NEWEST} == {n: f"{v}+cu126" for n, v in NEWEST.items()}
 
 
 @pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name != "pip"])

@@ -841,6 +841,34 @@ def test_a_companion_is_held_to_the_build_that_torch_does_not_name(machine) -> N
     check(machine("pypi"), ("companion-mismatch", 1, words, plain, vision("0.29.1+cpu")))
 
 
+CODEC = {"strategy": "index", "backend": "rocm7.2", "packages": ["torchcodec"]}
+NO_FFMPEG = "FFmpeg is not properly installed: OSError: libavutil.so.56: cannot open"
+NO_CUDA = "FFmpeg is not properly installed: OSError: libnvrtc.so.13: cannot open"
+
+
+@pytest.mark.parametrize(
+    ("version", "error", "diagnosis"),
+    [
+        ("0.16.0+cpu", "", "ok"),
+        # Without a build for ROCm its CPU build stands in, and no other does.
+        ("0.16.0+cu130", "", "companion-mismatch"),
+        ("0.16.0+cpu", NO_FFMPEG, "ok"),
+        ("0.16.0+cpu", NO_CUDA, "companion-mismatch"),
+    ],
+)
+def test_a_companion_with_builds_of_its_own(
+    tmp_path, template: Path, version: str, error: str, diagnosis: str
+) -> None:
+    answers = {"torch_version": "2.14", **CODEC}
+    m = Machine(tmp_path / "m", copied(template, tmp_path / "project", answers))
+    m.package("torchcodec", version, f"raise RuntimeError({error!r})" if error else "")
+    found = rocm(devices=["AMD Instinct MI300X"], kernels=["gfx942"])
+    report = m.run("--json", torch=found).report
+    assert report["diagnosis"] == diagnosis, report
+    told = "torchcodec finds no FFmpeg here" in report["warnings"]
+    assert told == (error == NO_FFMPEG)
+
+
 def test_a_hanging_nvidia_smi_is_asked_once(machine) -> None:
     m = machine()
     check(m, ("nvidia-smi-hangs", 2, "hangs", cuda(), hanging_nvidia_smi))

@@ -20,6 +20,7 @@ from packaging.version import Version
 from validate_pyproject import api, plugins
 
 from extensions.plan.parts import parts_of
+from extensions.plan.plan import UV_FLOOR
 from extensions.plan.planner import make_plan
 from extensions.questions.contract import PYPI_URL, PYTORCH_URL, Answers
 from extensions.questions.names import index_of
@@ -169,13 +170,12 @@ def parts_are_the_plan_s(project: Project) -> None:
     choices = {name: list(texts) for name, texts in parts.choices.items()}
     assert tables == {"extra": {}, "group": {}, **({parts.kind: choices} if choices else {})}
     expected = {
-        "required-version": ">=0.12",
+        "required-version": f">={UV_FLOOR}",
         "managed": None if parts.managed else False,
         "default-groups": ["dev", parts.default] if parts.default else None,
         "conflicts": [parts.conflicts] if parts.conflicts else None,
         "exclude-dependencies": list(parts.excluded) or None,
         "environments": list(parts.environments) or None,
-        "required-environments": list(parts.required) or None,
         "sources": dict(parts.sources) or None,
         "index": list(parts.indexes) or None,
     }
@@ -321,12 +321,14 @@ def accelerators_conflict_in_one_set(project: Project) -> None:
 
 def environments_are_the_claimed_platforms(project: Project) -> None:
     settings = project.uv_settings
-    assert settings["required-version"] == ">=0.12"
+    assert settings["required-version"] == f">={UV_FLOOR}"
     if project.answers["strategy"] == "pip":
         assert settings["managed"] is False
         return
     wanted = [PLATFORMS[name].marker for name in project.answers["platforms"]]
-    assert settings["environments"] == settings["required-environments"] == wanted
+    assert settings["environments"] == wanted
+    # It would refuse every package that is for Linux alone.
+    assert "required-environments" not in settings
 
 
 def a_mirror_replaces_every_url(project: Project) -> None:
@@ -384,6 +386,10 @@ def commands_keep_the_choice(project: Project) -> None:
             assert command.startswith("uv run"), command
         if command.endswith('--no-default-groups --group "$PYTORCH"'):
             continue  # in the Dockerfile, which wants no tools either
+        if strategy == "groups" and re.match("uv export .* --format pylock.toml", command):
+            default = answers["default_backend"].replace(".", "-")
+            assert f" --no-default-groups --group {default} " in command, command
+            continue  # nor does a deployment
         if strategy == "groups" and "--group" in command:
             default = answers["default_backend"].replace(".", "-")
             assert f"--no-group {default} --group" in command, command

@@ -1,0 +1,102 @@
+"""Which questions a person is asked: the few that matter, and none that has but one answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from extensions.questions.choices import choices
+from extensions.questions.contract import BACKEND_KEYS, KEYS, MORE, asked
+from extensions.questions.policy import Policy, Rule
+from extensions.questions.prompts import prompts, unasked
+from extensions.tables.releases import Tables
+from tests.support.cells import LINES, TABLES
+
+STRATEGIES = ["pypi", "index", "markers", "extras", "groups", "pip"]
+
+
+def prompted(
+    tables: Tables = TABLES,
+    more: bool = False,
+    settings: tuple[str, ...] = (),
+    update: bool = False,
+    **known: Any,
+) -> set[str]:
+    return {
+        key
+        for key in (*KEYS, MORE)
+        if prompts(key, tables, known, more, settings, update) and asked(key, known)
+    }
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_new_project_takes_six_prompts_at_most(strategy: str) -> None:
+    found = prompted(strategy=strategy)
+    assert len(found) <= 6
+    assert {"project_name", MORE, "strategy", "example"} <= found
+    assert found & BACKEND_KEYS or strategy == "pypi"
+
+
+def test_an_update_asks_for_the_release_line() -> None:
+    found = prompted(strategy="index", update=True)
+    assert found == {"torch_version", "backend", MORE}
+
+
+def test_whoever_wants_more_is_asked_everything() -> None:
+    known = {"strategy": "groups", "backends": ["cpu", "cu130"]}
+    assert prompted(more=True, **known) == {MORE, *(key for key in KEYS if asked(key, known))}
+
+
+def test_a_person_s_settings_are_answers() -> None:
+    found = prompted(more=True, settings=("user_name", "strategy"), strategy="index")
+    assert "user_name" not in found and "strategy" not in found and "user_email" in found
+
+
+@pytest.mark.parametrize(
+    ("key", "allow"),
+    [
+        ("license", ("proprietary",)),
+        ("strategy", ("groups",)),
+        ("index_url", ("https://mirror.example.org/whl",)),
+        ("ci", ("gitlab",)),
+        ("torch_version", ("2.14",)),
+        ("default_backend", ("cpu",)),
+    ],
+)
+def test_what_a_policy_fixes_is_no_question(key: str, allow: tuple[str, ...]) -> None:
+    rule = "backends" if key == "default_backend" else key
+    tables = Policy({rule: Rule(allow)}).restrict(TABLES)
+    known = {"strategy": "groups", "torch_version": "2.14", "backends": ["cpu"]}
+    assert key in prompted(more=True, **{**known, "backends": ["cpu", "cu130"]})
+    assert key not in prompted(tables, more=True, **known)
+
+
+def test_a_domain_is_no_address() -> None:
+    tables = Policy({"user_email": Rule(("@example.org",))}).restrict(TABLES)
+    assert "user_email" in prompted(tables, more=True)
+
+
+@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_choice_fits_a_terminal(strategy: str, line: str) -> None:
+    """80 columns, of which Copier takes five for its marks."""
+    known: dict[str, Any] = {"strategy": strategy, "torch_version": line}
+    for key in KEYS:
+        for label in choices(key, TABLES, known) if asked(key, known) else ():
+            assert len(label) <= 75, label
+
+
+def test_what_nobody_was_asked_is_shown_as_it_would_be_given() -> None:
+    known = {
+        "project_name": "x",
+        "license": "MIT",
+        "packages": ["torchvision", "torchaudio"],
+        "user_name": "",
+        "index_url": "https://download.pytorch.org/whl",
+        "ci": "gitlab",
+    }
+    assert unasked(known, {"ci"}) == ["license=MIT", "packages=[torchvision,torchaudio]"]
+    assert unasked({"index_url": "https://x.example/whl"}, ()) == [
+        "index_url=https://x.example/whl"
+    ]

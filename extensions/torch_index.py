@@ -310,6 +310,9 @@ class TorchIndex(Extension):
     def _stands(self, context: Context, known: Any) -> str | None:
         """Where the destination is; None where that cannot go with the other answers."""
         found = self._there(context)
+        if found.answers is not None:
+            # Rendered by a version that did not ask, for the top of a repository.
+            return "repository"
         if found.odd:
             self._say(f"{found.odd}. uv wants to read it as well, for it may name a workspace.")
         for place in found.places:

@@ -28,17 +28,17 @@ URL_KEYS = ("index_url", "pypi_url")
 _PLAIN = re.compile(r"([A-Za-z0-9._~:/@\[\]+,=?#-]|%[0-9A-Fa-f]{2}|\{backend\})+")
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+")
 _PORTS = {"https": "443", "http": "80"}
+# Words of an address that speaks of one vendor's builds.
+_ONE_VENDOR = re.compile(
+    r"(?<![a-z])(amd|amdgpu|radeon|rocm|gfx\w*|nvidia|cuda|cu\d\d+|jetson|sbsa"
+    r"|intel|oneapi|ipex|xpu)(?![a-z])"
+)
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _IMAGE = re.compile(
     r"(?!-)(?P<name>(?:(?:localhost|[A-Za-z0-9-]+(?:(?:\.[A-Za-z0-9-]+)+|(?=:)))(?::[0-9]{1,5})?/)?"
     rf"{_PART}(?:/{_PART})*)"
     r"(?::(?P<tag>\w[\w.-]{0,127}))?(?P<digest>@sha256:[0-9a-f]{64})?",
     re.ASCII,
-)
-# Words of an address that speaks of one vendor's builds.
-_ONE_VENDOR = re.compile(
-    r"(?<![a-z])(amd|amdgpu|radeon|rocm|gfx\w*|nvidia|cuda|cu\d\d+|jetson|sbsa"
-    r"|intel|oneapi|ipex|xpu)(?![a-z])"
 )
 
 # What PyTorch releases together, under all its names.

@@ -10,7 +10,7 @@ from .contract import BACKEND_KEYS, KEYS, LISTS, MORE, VALUES, Known, asked
 from .names import PYPI_URL, PYTORCH_URL
 from .policy import policy_of
 
-# What goes without saying for the other machine of Linux.
+# The other architecture has its default, which follows the first.
 _BACKENDS = BACKEND_KEYS - {"aarch64_backend"}
 _FEW = frozenset({"project_name", "strategy", "example", MORE, *_BACKENDS})
 _FEW_AT_UPDATES = frozenset({"torch_version", MORE, *_BACKENDS})

@@ -13,7 +13,7 @@ from extensions.questions.prompts import prompts, unasked
 from extensions.tables.releases import Tables
 from tests.support.cells import LINES, TABLES
 
-STRATEGIES = ["pypi", "index", "markers", "extras", "groups", "pip"]
+STRATEGIES = ["pypi", "index", "markers", "extras", "groups", "pip", "provided"]
 
 
 def prompted(
@@ -35,7 +35,7 @@ def test_a_new_project_takes_six_prompts_at_most(strategy: str) -> None:
     found = prompted(strategy=strategy)
     assert len(found) <= 6
     assert {"project_name", MORE, "strategy", "example"} <= found
-    assert found & BACKEND_KEYS or strategy == "pypi"
+    assert found & BACKEND_KEYS or strategy in ("pypi", "provided")
 
 
 def test_an_update_asks_for_the_release_line() -> None:
@@ -45,7 +45,10 @@ def test_an_update_asks_for_the_release_line() -> None:
 
 def test_whoever_wants_more_is_asked_everything() -> None:
     known = {"strategy": "groups", "backends": ["cpu", "cu130"]}
-    assert prompted(more=True, **known) == {MORE, *(key for key in KEYS if asked(key, known))}
+    assert prompted(more=True, **known) == {
+        MORE,
+        *(key for key in KEYS if asked(key, known) and key != "place"),
+    }
 
 
 def test_a_person_s_settings_are_answers() -> None:

@@ -57,7 +57,8 @@ def test_six_times_enter_at_most(
 
 def test_all_questions_are_asked_of_whoever_wants_them(template: Path, tmp_path: Path) -> None:
     few = entered(template, tmp_path / "few")
-    unasked = ("backend", "linux_backend", "windows_backend", "authenticate")
+    unasked = ("backend", "linux_backend", "aarch64_backend", "windows_backend", "base_image")
+    unasked += ("authenticate", "place")
     all_of_them = entered(template, tmp_path / "all", more=True)
     assert set(few) < set(all_of_them)
     assert len(few) == 6 and len(all_of_them) == len(KEYS) - len(unasked) + 1

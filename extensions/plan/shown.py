@@ -61,6 +61,8 @@ def _cells(plan: Plan) -> dict[tuple[str, str], str]:
 
 
 def _cell(choice: Choice, platform: str) -> str:
+    if not choice.builds:
+        return "the one that is there"
     builds = [build.shown for build in choice.builds if build.platform == platform]
     return builds[0] if len(builds) == 1 else "what uv finds"
 

@@ -48,6 +48,8 @@ BAD: list[tuple[Answers, str, list[str]]] = [
      "windows_backend", ["cu129", "Windows", "Nearest: cu132"]),
     ({"strategy": "markers", "windows_backend": "rocm7.2"},
      "windows_backend", ["rocm7.2", "Windows", "Nearest: cpu"]),
+    ({"strategy": "provided", "place": "member"},
+     "place", ["at the root of a workspace alone", "Nearest: folder"]),
     ({"platforms": ["linux-x86_64", "windows-arm64"]},
      "platforms", ["Windows on ARM is not supported here", "Nearest: windows-amd64"]),
     ({"platforms": ["macos-x86_64"]}, "platforms", ["Intel Macs", "Nearest: macos-arm64"]),

@@ -422,6 +422,11 @@ def _index_url(tables: Tables, key: str, known: Known) -> str | None:
 def _place(tables: Tables, key: str, known: Known) -> str | None:
     if known[key] not in VALUES[key]:
         return _unknown(known[key], "place", VALUES[key])
+    if known[key] == "member" and known.get("strategy") == "provided":
+        return (
+            "what a project excludes, uv reads at the root of a workspace alone. "
+            "Nearest: folder, or another strategy"
+        )
     if known[key] == "member" and known.get("strategy") == "pip":
         return (
             "uv keeps what it does not manage out of a workspace, and with pip that is so. "

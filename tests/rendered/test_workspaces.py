@@ -222,6 +222,7 @@ def test_a_folder_of_a_repository_has_nothing_that_counts_at_its_top_alone(
         ({"place": "folder", "template_updates": "renovate"}, "template_updates"),
         ({"place": "member", "containers": ["docker"]}, "containers"),
         ({"place": "member", "strategy": "pip"}, "place"),
+        ({"place": "member", "strategy": "provided"}, "place"),
         ({"place": "nowhere"}, "place"),
         ({"place": "folder", "containers": ["docker"]}, ""),
         ({"place": "member", "containers": ["devcontainer"]}, ""),

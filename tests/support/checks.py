@@ -292,7 +292,8 @@ def indexes_are_named_explicit_and_used(project: Project) -> None:
     explicit = [index for index in indexes if "default" not in index]
     defaults = [index["name"] for index in indexes if index.get("default")]
     mirrored = project.answers["pypi_url"].rstrip("/") != PYPI_URL
-    assert defaults == (["pypi"] if mirrored else [])
+    # The root of a workspace says for all of its members where PyPI is.
+    assert defaults == (["pypi"] if mirrored and not project.is_member else [])
     assert {index["name"] for index in explicit} == used
     line, base = project.answers["torch_version"], project.answers["index_url"].rstrip("/")
     urls = {index_name(b): index_of(base, b) for b in TABLES.lines[line].backends()}

@@ -42,7 +42,9 @@ def answers(draw: st.DrawFn) -> dict[str, Any]:
         "torch_version": line,
         "python_version": draw(st.sampled_from(TABLES.lines[line].pythons)),
         "strategy": strategy,
-        "packages": draw(st.sampled_from([[], ["torchvision"], ["torchvision", "torchaudio"]])),
+        "packages": draw(
+            st.lists(st.sampled_from(["torchvision", "torchaudio", "torchcodec"]), unique=True)
+        ),
         "platforms": draw(
             st.lists(st.sampled_from(list(PLATFORMS)), min_size=1, unique=True)
             | st.just(list(PLATFORMS))

@@ -81,7 +81,7 @@ REST = st.fixed_dictionaries(
         "license": st.sampled_from(["MIT", "proprietary"]),
     },
 )
-PACKAGES = [[], ["torchvision"], ["torchvision", "torchaudio"]]
+PACKAGES = [[], ["torchvision"], ["torchvision", "torchaudio"], ["torchcodec"]]
 
 
 @pytest.fixture(scope="module")

@@ -81,7 +81,7 @@ REST = st.fixed_dictionaries(
         "license": st.sampled_from(["MIT", "proprietary"]),
     },
 )
-PACKAGES = [[], ["torchvision"], ["torchvision", "torchaudio"], ["torchcodec"]]
+PACKAGES = [[], ["torchvision"], ["torchvision", "torchaudio"]]
 
 
 @pytest.fixture(scope="module")

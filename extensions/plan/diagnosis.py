@@ -12,7 +12,7 @@ from ..questions.contract import KEYS, Known, items
 from ..questions.names import python_string
 from ..questions.refusals import why_not_any
 from ..tables.backends import kind, version
-from ..tables.platforms import MACOS, PLATFORMS
+from ..tables.platforms import AARCH64, MACOS, PLATFORMS, WINDOWS
 from ..tables.releases import Line, Tables, companions
 from .plan import Build, Choice, Plan
 
@@ -21,6 +21,7 @@ Nested = Mapping[str, Mapping[str, str]]
 ABSENT = {
     "extras": "torch is not installed: uv installs it only with an extra",
     "pip": "torch is not installed: it has an install command of its own",
+    "provided": "the Python below this environment has no torch",
 }
 
 
@@ -31,11 +32,11 @@ class Diagnosis:
     `expected` maps platform to build to command, the default's first; `claims` a platform that the
     project leaves out to the answer that adds it, `others` platform to build to the answers that
     bring it into the project, `architectures` machine to build to GPU architectures, and `drivers`
-    the beginning of a CUDA build's name to the oldest driver per system. `companions` maps each
-    companion that the project leaves out to the answer that adds it, empty if none is accepted.
-    `needs` maps a companion of the project to what it looks for on the machine, `stand_ins` are
-    companions whose CPU build stands beside another of torch, and `unlabelled` those with wheels
-    that do not name their build.
+    the beginning of a CUDA build's name to the oldest driver per system; `jetson` is that of a
+    Jetson, where it matters. `companions` maps each companion that the project leaves out to the
+    answer that adds it, empty if none is accepted. `needs` maps a companion of the project to what
+    it looks for on the machine, `stand_ins` are companions whose CPU build stands beside another of
+    torch, and `unlabelled` those with wheels that do not name their build.
     """
 
     expected: Nested
@@ -43,6 +44,7 @@ class Diagnosis:
     others: Nested
     architectures: Nested
     drivers: Nested
+    jetson: str
     absent: str
     companions: Mapping[str, str]
     needs: Mapping[str, str]
@@ -107,15 +109,17 @@ class _Diagnostician:
         drivers = {
             major: floors
             for major, floors in self.tables.drivers.items()
-            if any(build.startswith(major) for build in used)
+            if self.plan.strategy == "provided" or any(build.startswith(major) for build in used)
         }
         absent = ABSENT.get(self.plan.strategy, "torch is not installed")
+        jetson = self.tables.jetson_driver if AARCH64 in self.plan.platforms and drivers else ""
         return Diagnosis(
             expected,
             self._claims(),
             others,
             self.architectures,
             drivers,
+            jetson,
             absent,
             companions=self._companions(),
             needs={
@@ -176,6 +180,8 @@ class _Diagnostician:
 
         The project's own line goes before all others, and of those the newest.
         """
+        if self.plan.strategy == "provided":
+            return {}
         line = self.tables.lines[self.plan.line]
         served = {need for backend in own for need in self._served(platform, line, backend)}
         found: dict[str, str] = {}
@@ -223,8 +229,8 @@ class _Diagnostician:
             case "index" | "pip":
                 yield {"backend": backend}
             case "markers":
-                system = "windows" if platform.startswith("windows") else "linux"
-                yield {f"{system}_backend": backend}
+                key = {AARCH64: "aarch64", WINDOWS: "windows"}.get(platform, "linux")
+                yield {f"{key}_backend": backend}
             case strategy:
                 yield {"backends": [*self.known["backends"], backend]}
                 default = {"default_backend": "cpu"} if strategy == "groups" else {}

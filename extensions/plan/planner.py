@@ -8,7 +8,7 @@ from operator import attrgetter
 from ..questions.contract import PYPI_URL, PYTORCH_URL, Answers, Item, item
 from ..questions.names import distribution_name, index_of
 from ..tables.backends import AUTO, compute_capability, index_name, kind, label
-from ..tables.platforms import LINUX, MACOS, PLATFORMS, WINDOWS, marker
+from ..tables.platforms import AARCH64, LINUX, MACOS, PLATFORMS, WINDOWS, marker
 from ..tables.releases import Line, Tables, minor, next_minor, series
 from .plan import Build, Choice, Index, Need, Notes, Plan, Requirement, Source, pip_flags
 
@@ -87,6 +87,7 @@ class _Planner:
             pypi=Index("pypi", answers.pypi_url, answers.pypi_url != PYPI_URL, default=True),
             mirror=mirror,
             authenticate=answers.authenticate == "always",
+            place=answers.place,
         )
 
     def _requires_python(self) -> str:
@@ -100,7 +101,9 @@ class _Planner:
         stubs = STUBS.get((answers.example, answers.type_checker), ())
         reads_toml = answers.python_version == "3.10" and answers.strategy != "pip"
         toml = [TOMLI] if reads_toml else []
-        tools = (PYTEST, RUFF, PRE_COMMIT, *checker, *stubs, *toml)
+        # The hooks of a repository are those at its top.
+        hooks = [PRE_COMMIT] if answers.place == "repository" else []
+        tools = (PYTEST, RUFF, *hooks, *checker, *stubs, *toml)
         return tuple(sorted(tools, key=attrgetter("name")))
 
     # Choices
@@ -111,8 +114,10 @@ class _Planner:
         alone, everywhere = Item("", answers.backend), [*LINUX, WINDOWS]
         match answers.strategy:
             case "markers":
-                linux = dict.fromkeys(LINUX, answers.linux_backend)
-                return {alone: {**linux, WINDOWS: answers.windows_backend}}
+                on_arm = answers.aarch64_backend or answers.linux_backend
+                # Their order is that of the sources.
+                systems = {LINUX[0]: answers.linux_backend, WINDOWS: answers.windows_backend}
+                return {alone: {**systems, AARCH64: on_arm}}
             case "extras" | "groups":
                 chosen = map(item, answers.backends)
                 return {one: dict.fromkeys(everywhere, one.backend) for one in chosen}
@@ -201,6 +206,8 @@ class _Planner:
     # Builds
 
     def _builds(self, platform: str, wanted: Mapping[str, str]) -> list[Build]:
+        if self.answers.strategy == "provided":
+            return []
         if self.answers.backend == AUTO:
             offered = [b for b in self.line.backends() if platform in self.line.indexes[b]]
             return [self._build(platform, b, b) for b in offered or ["cpu"]]
@@ -229,7 +236,7 @@ class _Planner:
     # Sources
 
     def _sources(self) -> dict[str, tuple[Source, ...]]:
-        if self.answers.strategy in ("pypi", "pip"):
+        if self.answers.strategy in ("pypi", "pip", "provided"):
             return {}
         family: dict[str, list[Source]] = {name: [] for name in self.packages}
         tritons: dict[str, list[Source]] = {}
@@ -287,7 +294,9 @@ class _Planner:
 
     def _downloads(self) -> tuple[tuple[str, str], ...]:
         """The known sizes of the builds that are asked for; a stand-in's would mislead."""
-        kinds = set()
+        kinds: set[str] = set()
+        if self.answers.strategy == "provided":
+            return ()
         for wanted in self._wanted().values():
             for platform in set(self.answers.platforms) & set(LINUX):
                 asked_for = wanted.get(platform) or self.line.pypi[platform]
@@ -312,7 +321,8 @@ class _Planner:
         return None
 
     def _oldest(self, backend: str, line: str) -> tuple[int, int] | None:
-        """The oldest compute capability of a CUDA build on the machines of the project."""
+        """The oldest compute capability of a CUDA build on the machines of the project: that for
+        x86-64, where it is one of them."""
         if kind(backend) != "cuda":
             return None
         codes = [
@@ -332,15 +342,16 @@ class _Planner:
     def _need(self, backend: str, builds: list[Build]) -> Need:
         on = {build.platform for build in builds if build.backend == backend}
         built = {m: self.tables.architectures(backend, self.line.name, m) for m in _machines(on)}
-        of_cuda = {m: codes for m, codes in built.items() if codes and kind(backend) == "cuda"}
-        oldest = {m: min(map(compute_capability, codes)) for m, codes in of_cuda.items()}
+        if kind(backend) == "cuda":
+            built = {m: list(self.tables.capabilities(codes)) for m, codes in built.items()}
+        jetson = set(self.tables.gpus["jetson"]) & set(built.get("aarch64", ()))
         return Need(
             backend=backend,
             label=label(backend),
             linux_driver=self._driver(backend, "linux") if on & set(LINUX) else "",
             windows_driver=self._driver(backend, "windows") if WINDOWS in on else "",
-            architectures=tuple(dict.fromkeys(a for codes in built.values() for a in codes)),
-            arm=".".join(map(str, oldest["aarch64"])) if len(set(oldest.values())) > 1 else "",
+            gpus={machine: tuple(names) for machine, names in built.items()},
+            jetson_driver=self.tables.jetson_driver if jetson else "",
         )
 
     def _driver(self, backend: str, system: str) -> str:

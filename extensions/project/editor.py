@@ -22,6 +22,7 @@ from ..questions.contract import PYPI_URL, PYTORCH_URL, Known
 from ..questions.names import FAMILY, PLACEHOLDER, toml_string
 from ..tables.backends import slug
 from ..tables.platforms import PLATFORMS
+from ..tables.provided import CUDA_LIBRARIES
 from ..tables.releases import companions
 from . import comments
 from .requirements import admits_older, meets, merged, name_of, within
@@ -76,6 +77,7 @@ class Before:
     index_url: str = PYTORCH_URL
     pypi_url: str = PYPI_URL
     unmanaged: bool = False
+    excluded: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, known: Known) -> Before:
@@ -86,12 +88,13 @@ class Before:
             kind=strategy.removesuffix("s") if choices else "",
             choices=tuple(slug(item.partition("=")[0]) for item in choices),
             packages=frozenset({"torch", *known.get("packages", ())}),
-            in_dependencies=strategy != "extras",
+            in_dependencies=strategy not in ("extras", "provided"),
             python_version=known.get("python_version", ""),
             environments=tuple(PLATFORMS[p].marker for p in platforms if p in PLATFORMS),
             index_url=known.get("index_url", PYTORCH_URL).rstrip("/"),
             pypi_url=known.get("pypi_url", PYPI_URL).rstrip("/"),
             unmanaged=strategy == "pip",
+            excluded=FAMILY | CUDA_LIBRARIES if strategy == "provided" else frozenset(),
         )
 
 
@@ -157,6 +160,7 @@ class _Editor:
         self._default_groups()
         self._conflicts()
         self._managed()
+        self._excluded()
         self._environments()
         self._required_environments()
         self._constraints()
@@ -384,6 +388,29 @@ class _Editor:
         elif self.parts.managed and self.before.unmanaged and self.toml.get(path) is False:
             self.toml.remove(path, prune=False)
 
+    def _excluded(self) -> None:
+        path = (*UV, "exclude-dependencies")
+        now, wanted = self.toml.get(path), self.parts.excluded
+        if now is None:
+            if wanted:
+                self.toml.set(path, many_lines(map(toml_string, wanted)))
+            return
+        present = [name_of(item) for item in now]
+        ours = self.before.excluded - {*wanted}
+        gone = [number for number, name in enumerate(present) if name in ours]
+        missing = [name for name in wanted if name not in present]
+
+        def change(items: Any) -> None:
+            for number in reversed(gone):
+                del items[number]
+            for name in missing:
+                insert(items, name)
+
+        if len(gone) == len(now) and not missing:
+            self.toml.remove(path, prune=False)
+        elif gone or missing:
+            self.toml.edit(path, change)
+
     def _environments(self) -> None:
         path = (*UV, "environments")
         now, wanted = self.toml.get(path), self.parts.environments
@@ -457,11 +484,12 @@ class _Editor:
                 self.toml.remove((*SOURCES, spelled[package]))
 
     def _indexes(self) -> None:
-        last = -1
+        last, more = -1, self._said_of_all()
         for wanted in self.parts.indexes:
             number = self._place_of(wanted)
             if number is None:
-                lines = "".join(f"{key} = {to_toml(value)}\n" for key, value in wanted.items())
+                whole = wanted if wanted.get("default") else {**wanted, **more}
+                lines = "".join(f"{key} = {to_toml(value)}\n" for key, value in whole.items())
                 last = last + 1 if last >= 0 else self._first_index()
                 self.toml.insert_table(INDEXES, last, lines, UV)
                 continue
@@ -486,6 +514,14 @@ class _Editor:
                 self.toml.remove((*INDEXES, number))
         if self.toml.get(INDEXES) == []:
             self.toml.remove(INDEXES)
+
+    def _said_of_all(self) -> dict[str, Any]:
+        """What an owner says of each of PyTorch's indexes, and so wants of a new one as well."""
+        entries = self.toml.get(INDEXES) or []
+        ours = [e for e in entries if self._is_ours(e) and not e.get("default")]
+        said = {e["exclude-newer"] for e in ours if isinstance(e.get("exclude-newer"), str | bool)}
+        everywhere = all("exclude-newer" in e for e in ours)
+        return {"exclude-newer": said.pop()} if everywhere and len(said) == 1 else {}
 
     def _say_renamed(self, old: str, new: str) -> None:
         """uv reads the login of an index from variables that have its name."""

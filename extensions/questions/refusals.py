@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from ..tables.backends import AUTO, kind, label, nearest_backend, slug
-from ..tables.platforms import LINUX, MACOS, PLATFORMS, WINDOWS
+from ..tables.platforms import AARCH64, LINUX, MACOS, NOT_SUPPORTED, PLATFORMS, WINDOWS
 from ..tables.releases import Line, Tables, minor
 from . import names
 from .contract import PYTORCH_URL, VALUES, Item, Known, asked, item, items, settled, targets
@@ -192,19 +192,22 @@ def _backend(tables: Tables, key: str, known: Known) -> str | None:
     return _no_backend(tables, line, value)
 
 
-def _windows_backend(tables: Tables, key: str, known: Known) -> str | None:
-    value, line = known[key], _line(tables, known)
-    if line is None:
-        return None
-    if reason := _backend(tables, key, known):
-        return reason
-    if WINDOWS in line.indexes[value] or WINDOWS not in known.get("platforms", PLATFORMS):
-        return None
-    fit = [b for b in line.backends(kind(value)) if WINDOWS in line.indexes[b]]
-    return (
-        f"{value} has no wheels for Windows with torch {line.name}. "
-        f"Nearest: {fit[-1] if fit else 'cpu'}"
-    )
+def _backend_on(platform: str, words: str) -> Check:
+    def check(tables: Tables, key: str, known: Known) -> str | None:
+        value, line = known[key], _line(tables, known)
+        if line is None:
+            return None
+        if reason := _backend(tables, key, known):
+            return reason
+        if platform in line.indexes[value] or platform not in known.get("platforms", PLATFORMS):
+            return None
+        fit = [b for b in line.backends(kind(value)) if platform in line.indexes[b]]
+        return (
+            f"{value} has no wheels for {words} with torch {line.name}. "
+            f"Nearest: {fit[-1] if fit else 'cpu'}"
+        )
+
+    return check
 
 
 def _backends(tables: Tables, key: str, known: Known) -> str | None:
@@ -347,6 +350,9 @@ def _absent(line: Line, package: str, backend: str) -> str:
 def _platforms(tables: Tables, key: str, known: Known) -> str | None:
     chosen, line = known[key], _line(tables, known)
     for platform in chosen:
+        if platform in NOT_SUPPORTED:
+            reason, nearest = NOT_SUPPORTED[platform]
+            return f"{reason}. Nearest: {nearest}"
         if platform not in PLATFORMS:
             return _unknown(platform, "platform", PLATFORMS)
     if not chosen:
@@ -413,9 +419,35 @@ def _index_url(tables: Tables, key: str, known: Known) -> str | None:
     return None
 
 
+def _place(tables: Tables, key: str, known: Known) -> str | None:
+    if known[key] not in VALUES[key]:
+        return _unknown(known[key], "place", VALUES[key])
+    if known[key] == "member" and known.get("strategy") == "pip":
+        return (
+            "uv keeps what it does not manage out of a workspace, and with pip that is so. "
+            "Nearest: folder, or another strategy"
+        )
+    if known[key] == "member" and known.get("strategy") == "provided":
+        return (
+            "uv reads at the root of a workspace alone what no install may bring. "
+            "Nearest: folder, or another strategy"
+        )
+    return None
+
+
+def _below_the_top(known: Known) -> bool:
+    """Whether services and hooks do not look at the project, but at a folder above it."""
+    return known.get("place", "repository") != "repository"
+
+
 def _ci(tables: Tables, key: str, known: Known) -> str | None:
     if known[key] not in VALUES[key]:
         return _unknown(known[key], "CI", VALUES[key])
+    if known[key] != "none" and _below_the_top(known):
+        return (
+            "CI is what stands at the top of a repository, and this project is in a folder below. "
+            "Nearest: none, or repository for place"
+        )
     if known[key] == "gitlab" and not _on_linux(known):
         return (
             "GitLab's jobs run on Linux, which the project does not claim. "
@@ -428,6 +460,11 @@ def _containers(tables: Tables, key: str, known: Known) -> str | None:
     for container in known[key]:
         if container not in VALUES[key]:
             return _unknown(container, "container", VALUES[key])
+    if "docker" in known[key] and known.get("place") == "member":
+        return (
+            "an image is built from uv.lock, which stands at the root of the workspace. "
+            "Nearest: leave docker out, or render a project at that root"
+        )
     if known[key] and not _on_linux(known):
         return (
             "containers run Linux, which the project does not claim. "
@@ -439,6 +476,11 @@ def _containers(tables: Tables, key: str, known: Known) -> str | None:
 def _template_updates(tables: Tables, key: str, known: Known) -> str | None:
     if known[key] not in VALUES[key]:
         return _unknown(known[key], "way of updates", VALUES[key])
+    if known[key] != "none" and _below_the_top(known):
+        return (
+            "workflows and Renovate look at the top of a repository, and this project is in a "
+            "folder below. Nearest: none, or repository for place"
+        )
     if known[key] == "workflow" and known.get("ci", "github") != "github":
         return "the workflow is one of GitHub's. Nearest: renovate, or take github for ci"
     return None
@@ -460,15 +502,18 @@ _CHECKS: dict[str, Check] = {
     "strategy": _strategy,
     "backend": _backend,
     "linux_backend": _backend,
-    "windows_backend": _windows_backend,
+    "aarch64_backend": _backend_on(AARCH64, PLATFORMS[AARCH64].label),
+    "windows_backend": _backend_on(WINDOWS, "Windows"),
     "backends": _backends,
     "default_backend": _default_backend,
     "packages": _packages,
     "platforms": _platforms,
     "index_url": _index_url,
+    "place": _place,
     "example": _one_of("example"),
     "ci": _ci,
     "containers": _containers,
+    "base_image": _text(names.image_refusal),
     "type_checker": _one_of("type checker"),
     "pypi_url": _text(names.pypi_url_refusal),
     "authenticate": _one_of("authentication"),

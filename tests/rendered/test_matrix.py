@@ -15,10 +15,13 @@ from tests.conftest import Render
 from tests.pytorch_index.recorded import platform_of, wheels
 from tests.rendered.test_check_lock import PASSES, check
 from tests.support.cells import CELLS, LINES, TABLES, others
+from tests.support.checks import smoke_constants
 from tests.support.project import Project
 from tests.support.starter import run
 
 FAMILY = re.compile(rf"(torch|{'|'.join(companions())}|(pytorch-)?triton(-rocm|-xpu)?)")
+# What differs in names alone is tried with the newest and the oldest lines.
+SOME_LINES = (*LINES[:2], LINES[-1])
 ACCELERATOR = re.compile(r"(nvidia|cuda|intel|triton|pytorch-triton)\b.*")
 
 
@@ -107,11 +110,40 @@ def test_index(lockable: Render, line: str, backend: str) -> None:
     check_table(project)
 
 
+ON_ARM = [
+    (name, [b for b in line.backends("cuda") if "linux-aarch64" in line.indexes[b]])
+    for name, line in TABLES.lines.items()
+]
+
+
+@pytest.mark.parametrize(("line", "backends"), ON_ARM)
+def test_a_backend_per_machine_of_linux(lockable: Render, line: str, backends: list[str]) -> None:
+    """The newest on aarch64 beside the oldest on x86-64, and the other way round."""
+    on_x86_64 = TABLES.lines[line].backends("cuda")
+    for linux, on_arm in {(on_x86_64[0], backends[-1]), (on_x86_64[-1], "cpu")}:
+        project = lockable(
+            strategy="markers",
+            torch_version=line,
+            linux_backend=linux,
+            aarch64_backend=on_arm,
+            windows_backend="cpu",
+            packages=packages(line, linux, on_arm),
+        )
+        check_lock(project)
+        check_table(project)
+        expected = smoke_constants(project)["EXPECTED"]
+        assert list(expected["linux-x86_64"]) == [linux]
+        assert list(expected["linux-aarch64"]) == [on_arm]
+
+
 @pytest.mark.parametrize(("line", "backend"), CELLS)
 def test_markers(lockable: Render, line: str, backend: str) -> None:
     """Each backend on Linux, and on Windows where it has wheels; CPU on the other system."""
     on_windows = "windows-amd64" in TABLES.lines[line].indexes[backend]
-    for linux, windows in {(backend, "cpu"), ("cpu", backend if on_windows else "cpu")}:
+    pairs = {(backend, "cpu"), ("cpu", backend if on_windows else "cpu")}
+    if line not in SOME_LINES:
+        pairs = {(backend, backend if on_windows else "cpu")}
+    for linux, windows in pairs:
         project = lockable(
             strategy="markers",
             torch_version=line,
@@ -152,7 +184,7 @@ def test_groups_with_every_backend_at_once(lockable: Render, line: str) -> None:
     check_table(project)
 
 
-@pytest.mark.parametrize(("line", "backend"), CELLS)
+@pytest.mark.parametrize(("line", "backend"), [cell for cell in CELLS if cell[0] in SOME_LINES])
 def test_groups(lockable: Render, line: str, backend: str) -> None:
     """The default group is each backend in turn: plain `uv sync` installs it, with `dev`."""
     backends = ["cpu", others(line)[0] if backend == "cpu" else backend]

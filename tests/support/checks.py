@@ -20,11 +20,12 @@ from packaging.version import Version
 from validate_pyproject import api, plugins
 
 from extensions.plan.parts import parts_of
+from extensions.plan.plan import UV_FLOOR
 from extensions.plan.planner import make_plan
 from extensions.questions.contract import PYPI_URL, PYTORCH_URL, Answers
 from extensions.questions.names import index_of
 from extensions.tables.backends import index_name, kind
-from extensions.tables.platforms import PLATFORMS, WINDOWS
+from extensions.tables.platforms import AARCH64, PLATFORMS, WINDOWS
 from extensions.tables.releases import Line, next_minor
 from tests.schemas import SCHEMAS, check_file
 from tests.support.cells import TABLES
@@ -59,7 +60,8 @@ def family(project: Project) -> list[tuple[str, Requirement]]:
 
 def backends(project: Project) -> list[str]:
     answers = project.answers
-    chosen = [answers.get(f"{prefix}backend") for prefix in ("", "linux_", "windows_")]
+    prefixes = ("", "linux_", "aarch64_", "windows_")
+    chosen = [answers.get(f"{prefix}backend") for prefix in prefixes]
     return [*answers.get("backends", []), *(b for b in chosen if b)]
 
 
@@ -122,7 +124,10 @@ def the_family_is_required_directly_and_capped(project: Project) -> None:
     wanted = ["torch", *project.answers["packages"]]
     places = {name for name, r in family(project) if r.name == "torch"}
     choices = {b.replace(".", "-") for b in project.answers.get("backends", ())}
-    with_the_project = {""} if project.answers["strategy"] != "extras" else set()
+    # The groups of a member have it to themselves.
+    alone = project.is_member and project.answers["strategy"] == "groups"
+    without = alone or project.answers["strategy"] in ("extras", "provided")
+    with_the_project = set() if without else {""}
     assert places == choices | with_the_project
     for place in places:
         here = [r.name for name, r in family(project) if name == place]
@@ -170,10 +175,11 @@ def parts_are_the_plan_s(project: Project) -> None:
     choices = {name: list(texts) for name, texts in parts.choices.items()}
     assert tables == {"extra": {}, "group": {}, **({parts.kind: choices} if choices else {})}
     expected = {
-        "required-version": ">=0.12",
+        "required-version": None if project.is_member else f">={UV_FLOOR}",
         "managed": None if parts.managed else False,
         "default-groups": ["dev", parts.default] if parts.default else None,
         "conflicts": [parts.conflicts] if parts.conflicts else None,
+        "exclude-dependencies": list(parts.excluded) or None,
         "environments": list(parts.environments) or None,
         "sources": dict(parts.sources) or None,
         "index": list(parts.indexes) or None,
@@ -197,7 +203,10 @@ def pythons_are_bounded_and_supported(project: Project) -> None:
         )
         wanted = supported and Version(f"3.{minor}") >= Version(project.answers["python_version"])
         assert bounds.contains(f"3.{minor}.0") == wanted
-    assert bounds.contains(project.text(".python-version").strip())
+    if project.answers["strategy"] == "provided":
+        assert not (project.path / ".python-version").exists(), "the Python is that which has torch"
+    else:
+        assert bounds.contains(project.text(".python-version").strip())
 
 
 def extras_leave_the_base_without_torch(project: Project) -> None:
@@ -209,6 +218,13 @@ def what_others_install_comes_from_any_index(project: Project) -> None:
     """A wheel says what `dependencies` say: with groups nothing that only a group's index has."""
     if project.answers["strategy"] == "groups":
         assert not [r for name, r in family(project) if not name and "triton" in r.name]
+
+
+def what_is_there_already_is_named_and_not_required(project: Project) -> None:
+    excluded = set(project.uv_settings.get("exclude-dependencies", ()))
+    provided = project.answers["strategy"] == "provided"
+    assert (excluded >= {*FAMILY, "triton", "nvidia-cublas", "nvidia-nccl-cu13"}) == provided
+    assert not (provided and family(project))
 
 
 def rocm_and_xpu_bring_their_triton(project: Project) -> None:
@@ -236,7 +252,8 @@ def _served(project: Project) -> Iterator[tuple[str, str]]:
     answers = project.answers
     line = TABLES.lines[answers["torch_version"]]
     for backend, platform in itertools.product(set(backends(project)), answers["platforms"]):
-        system = "windows_backend" if platform == WINDOWS else "linux_backend"
+        named = {WINDOWS: "windows_backend", AARCH64: "aarch64_backend"}
+        system = named.get(platform, "linux_backend")
         asked_for = answers["strategy"] != "markers" or answers[system] == backend
         if asked_for and platform in line.indexes.get(backend, ()):
             yield backend, platform
@@ -247,7 +264,7 @@ def _served(project: Project) -> Iterator[tuple[str, str]]:
 
 def sources_are_the_same_for_the_family(project: Project) -> None:
     sources = project.uv_settings.get("sources", {})
-    if project.answers["strategy"] in ("pypi", "pip"):
+    if project.answers["strategy"] in ("pypi", "pip", "provided"):
         assert not sources
         return
     lists = [sources[name] for name in ("torch", *project.answers["packages"])]
@@ -309,7 +326,12 @@ def accelerators_conflict_in_one_set(project: Project) -> None:
 
 def environments_are_the_claimed_platforms(project: Project) -> None:
     settings = project.uv_settings
-    assert settings["required-version"] == ">=0.12"
+    if project.is_member:
+        # uv reads them at the root of the workspace alone.
+        assert not {"required-version", "environments", "required-environments"} & set(settings)
+        assert not [i for i in settings.get("index", ()) if "default" in i]
+        return
+    assert settings["required-version"] == f">={UV_FLOOR}"
     if project.answers["strategy"] == "pip":
         assert settings["managed"] is False
         return
@@ -374,6 +396,12 @@ def commands_keep_the_choice(project: Project) -> None:
             assert command.startswith("uv run"), command
         if command.endswith('--no-default-groups --group "$PYTORCH"'):
             continue  # in the Dockerfile, which wants no tools either
+        if strategy == "groups" and re.match(r"uv sync --all-packages --group [\w-]+$", command):
+            continue  # at the root of a workspace, where no default group of a member counts
+        if strategy == "groups" and re.match("uv export .* --format pylock.toml", command):
+            default = answers["default_backend"].replace(".", "-")
+            assert f" --no-default-groups --group {default} " in command, command
+            continue  # nor does a deployment
         if strategy == "groups" and "--group" in command:
             default = answers["default_backend"].replace(".", "-")
             assert f"--no-group {default} --group" in command, command
@@ -423,6 +451,9 @@ def the_docs_say_what_they_must(project: Project) -> None:
     line = TABLES.lines[answers["torch_version"]]
     for platform in answers["platforms"]:
         assert PLATFORMS[platform].label in readme
+    if answers["strategy"] == "provided":
+        assert "exclude-dependencies" in readme and "| torch |" not in readme
+        return
     assert "Intel Macs" in readme and "musl" in readme
     for backend, platform in _served(project):
         note = rf"{re.escape(backend)} of torch {re.escape(line.name)} is not verified for .*"
@@ -448,6 +479,9 @@ def _is_mirror(project: Project) -> bool:
 def the_smoke_test_expects_what_the_table_says(project: Project) -> None:
     expected = smoke_constants(project)["EXPECTED"]
     assert list(expected) == project.answers["platforms"]
+    if project.answers["strategy"] == "provided":
+        assert not any(expected.values())
+        return
     if project.answers["strategy"] == "pypi" or "auto" in backends(project):
         return
     rows = project.build_table
@@ -489,6 +523,7 @@ RULES = [
     pythons_are_bounded_and_supported,
     extras_leave_the_base_without_torch,
     what_others_install_comes_from_any_index,
+    what_is_there_already_is_named_and_not_required,
     rocm_and_xpu_bring_their_triton,
     sources_are_the_same_for_the_family,
     indexes_are_named_explicit_and_used,

@@ -538,7 +538,9 @@ class TorchIndex(Extension):
 
     @pass_context
     def diagnosis(self, context: Context) -> Any:
-        """What the smoke test must know beside the plan."""
-        return diagnosis.make_diagnosis(
-            self.offered, contract.read(context), self.torch_plan(context)
-        )
+        """What the smoke test and the guard must know beside the plan: made once as well."""
+        known, plan = contract.read(context), self.torch_plan(context)
+        key = ("diagnosis", contract.Answers.complete(known))
+        if key not in self.plans:
+            self.plans[key] = diagnosis.make_diagnosis(self.offered, known, plan)
+        return self.plans[key]

@@ -44,7 +44,9 @@ def answers(draw: st.DrawFn) -> dict[str, Any]:
         "torch_version": line,
         "python_version": draw(st.sampled_from(TABLES.lines[line].pythons)),
         "strategy": strategy,
-        "packages": draw(st.sampled_from([[], ["torchvision"], ["torchvision", "torchaudio"]])),
+        "packages": draw(
+            st.lists(st.sampled_from(["torchvision", "torchaudio", "torchcodec"]), unique=True)
+        ),
         "platforms": draw(
             st.lists(st.sampled_from(list(PLATFORMS)), min_size=1, unique=True)
             | st.just(list(PLATFORMS))
@@ -135,7 +137,7 @@ def rest(data: dict[str, Any], choices: set[tuple[str, str]]) -> dict[str, Any]:
             beside += [item for item in table.pop(name) if not is_family(item)]
     project["dependencies"] = sorted(x for x in project["dependencies"] if not is_family(x))
     del project["requires-python"]
-    for key in ("managed", "environments", "constraint-dependencies"):
+    for key in ("managed", "environments", "required-environments", "constraint-dependencies"):
         uv.pop(key, None)
     excluded = [n for n in uv.pop("exclude-dependencies", []) if n == OWN_EXCLUDED]
     groups = [n for n in uv.pop("default-groups", ["dev"]) if n not in names]

@@ -27,7 +27,7 @@ from tests.support.project import Project, copied
 from tests.support.setups import FIRST, PROJECT, SETUPS, SPELLINGS, WHL, Setup
 
 TABLES = load(ROOT / "extensions")
-FAMILY = ("torch", "torchvision", "torchaudio")
+FAMILY = ("torch", "torchvision", "torchaudio", "torchcodec")
 
 
 def folder_with(folder: Path, text: str) -> Path:

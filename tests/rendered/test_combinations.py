@@ -30,6 +30,7 @@ SETS_OF_PACKAGES: list[list[str]] = [
     ["torchvision"],
     ["torchvision", "torchaudio"],
     ["torchaudio"],
+    ["torchvision", "torchcodec"],
     [],
 ]
 RUFF = Path(sys.executable).with_name("ruff")

@@ -50,7 +50,7 @@ PLAUSIBLE: dict[str, st.SearchStrategy[Any]] = {
     "windows_backend": one_of(BACKENDS),
     "backends": some_of(BACKENDS),
     "default_backend": one_of(BACKENDS),
-    "packages": some_of(["torchvision", "torchaudio"]),
+    "packages": some_of(["torchvision", "torchaudio", "torchcodec"]),
     "platforms": some_of(list(PLATFORMS)),
     "index_url": st.sampled_from(
         [

@@ -31,7 +31,7 @@ from tests.schemas import SCHEMAS, check_file
 from tests.support.cells import TABLES
 from tests.support.project import Project
 
-FAMILY = ("torch", "torchvision", "torchaudio")
+FAMILY = ("torch", "torchvision", "torchaudio", "torchcodec")
 
 
 def check_everything(project: Project) -> None:
@@ -149,8 +149,11 @@ def first_release(line: Line, package: str) -> str:
     if package == "torch":
         return line.name
     own = line.companions[package]
-    # torchvision 0.29.2 is the first for torch 2.15.
-    return {("torchvision", "2.15"): "0.29.2"}.get(
+    # torchvision 0.29.2 is the first for torch 2.15, and one torchcodec goes with several lines.
+    codec = {"2.7": "0.3", "2.8": "0.6", "2.9": "0.8"}
+    codec |= dict.fromkeys(("2.12", "2.13", "2.14", "2.15"), "0.12")
+    others = {("torchcodec", name): first for name, first in codec.items()}
+    return {("torchvision", "2.15"): "0.29.2", **others}.get(
         (package, line.name), ".".join(own.version.split(".")[:2])
     )
 

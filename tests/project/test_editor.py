@@ -135,7 +135,7 @@ def rest(data: dict[str, Any], choices: set[tuple[str, str]]) -> dict[str, Any]:
             beside += [item for item in table.pop(name) if not is_family(item)]
     project["dependencies"] = sorted(x for x in project["dependencies"] if not is_family(x))
     del project["requires-python"]
-    for key in ("managed", "environments", "constraint-dependencies"):
+    for key in ("managed", "environments", "required-environments", "constraint-dependencies"):
         uv.pop(key, None)
     excluded = [n for n in uv.pop("exclude-dependencies", []) if n == OWN_EXCLUDED]
     groups = [n for n in uv.pop("default-groups", ["dev"]) if n not in names]

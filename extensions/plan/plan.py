@@ -17,11 +17,11 @@ from ..tables.platforms import MACOS, PLATFORMS
 from ..tables.provided import CUDA_LIBRARIES
 from ..tables.releases import next_minor
 
-# The oldest uv with all that projects and their docs use; Dependabot runs 0.11.31. Its locks have
-# the versions of 0.13.9's, in every strategy and for lines 2.5 to 2.14. What fails below:
+# The oldest uv with all that projects and their docs use; Dependabot runs 0.11.31. Locks alone
+# would do with less: 0.7.0's have the versions of 0.13.9's, in every strategy. What fails below:
 # - 0.11.4 does not know `exclude-newer = false` of an index: no lock behind one without dates;
 # - 0.9 has `extra-build-dependencies` for a preview alone;
-# - 0.7.0 finds no Windows wheel for the machine AMD64, and so no lock.
+# - 0.8.0 has no `uv auth login`, which is once for all indexes of a host.
 UV_FLOOR = "0.11.5"
 # uv_build's own advice is an upper bound; uv's minor series moved to 0.13 on 2026-10-09.
 UV_CAP = "0.14"

@@ -6,7 +6,6 @@ import glob
 import os
 import posixpath
 import subprocess
-import tomllib
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
@@ -86,9 +85,12 @@ def matches(path: Sequence[str], pattern: Sequence[str]) -> bool:
 def _settings(folder: Path) -> Mapping[str, Any]:
     """The table `[tool.uv]` of a folder's `pyproject.toml`; empty for none. Raises Unreadable."""
     file = folder / PYPROJECT
+    if not os.path.exists(file):
+        return {}
+    # Most folders have no project above them, and need no parser.
+    import tomllib
+
     try:
-        if not os.path.exists(file):
-            return {}
         if not file.is_file():
             raise Unreadable(f"{file} is no file")
         if file.stat().st_size > LARGEST:

@@ -13,7 +13,6 @@ import yaml
 
 from ..questions.contract import Known, read
 from . import place
-from .own import owned
 
 INSTALL = "uv tool install copier --with copier-template-extensions --with tomlkit"
 
@@ -93,6 +92,7 @@ def refusal(there: There) -> str | None:
             f"Nearest: {INSTALL}"
         )
     from .editor import CannotEdit, parsed
+    from .own import owned
 
     try:
         parsed(there.text)

@@ -322,12 +322,22 @@ class TorchIndex(Extension):
         return None
 
     def _say_of_workspace(self, context: Context) -> None:
-        """Of a project that moved into a workspace, by an update that does not say so."""
+        """Of a project that moved into a workspace, by an update that does not say so; and of one
+        that cannot be in that workspace."""
         found, (_, conf) = self._there(context), self._place(context)
+        if "member" not in found.places:
+            return
+        strategy = contract.read(context).get("strategy")
         recorded = found.answers or {}
-        elsewhere = recorded.get("place", "member") != "member" and recorded["strategy"] != "pip"
-        if "member" in found.places and elsewhere and "place" not in conf["data"]:
-            self._say("place: a uv workspace has this project as a member; --data place=member")
+        if strategy == "provided":
+            self._say(
+                "place: a uv workspace has this folder as a member, and uv reads at its root alone "
+                "what no install may bring: torch would come after all. Name the folder under "
+                "exclude in [tool.uv.workspace] there."
+            )
+        elif recorded.get("place", "member") != "member" and strategy != "pip":
+            if "place" not in conf["data"]:
+                self._say("place: a uv workspace has this project as a member; --data place=member")
 
     def adopted(self, context: Context) -> Any:
         """What a project says that is there, and was not rendered from this template.

@@ -335,9 +335,10 @@ class TorchIndex(Extension):
                 "what no install may bring: torch would come after all. Name the folder under "
                 "exclude in [tool.uv.workspace] there."
             )
-        elif recorded.get("place", "member") != "member" and strategy != "pip":
-            if "place" not in conf["data"]:
-                self._say("place: a uv workspace has this project as a member; --data place=member")
+            return
+        elsewhere = recorded.get("place", "member") != "member" and strategy != "pip"
+        if elsewhere and "place" not in conf["data"]:
+            self._say("place: a uv workspace has this project as a member; --data place=member")
 
     def adopted(self, context: Context) -> Any:
         """What a project says that is there, and was not rendered from this template.

@@ -340,6 +340,19 @@ class TorchIndex(Extension):
         if elsewhere and "place" not in conf["data"]:
             self._say("place: a uv workspace has this project as a member; --data place=member")
 
+    def _say_of_aarch64(self, context: Context) -> None:
+        """Of a build that an update leaves, though the one that it was chosen by changes: an
+        answer that is recorded is no default any more."""
+        key, known = "aarch64_backend", contract.read(context)
+        recorded, (_, conf) = self._there(context).answers or {}, self._place(context)
+        if key not in conf["data"] and choices.follows(key, self.offered, recorded, known):
+            rest = {name: value for name, value in known.items() if name != key}
+            value = choices.default(key, self.offered, rest, "", lambda: self.machine)
+            if value != recorded[key] and not refusals.why_not(
+                key, self.offered, {**rest, key: recorded[key]}
+            ):
+                self._say(f"{key}: it stays {recorded[key]}; --data {key}={value} changes it, too.")
+
     def adopted(self, context: Context) -> Any:
         """What a project says that is there, and was not rendered from this template.
 
@@ -379,6 +392,8 @@ class TorchIndex(Extension):
             # The folder tells, and --data where it does not.
             self._say_of_workspace(context)
             return False
+        if key == "aarch64_backend":
+            self._say_of_aarch64(context)
         adopted, (_, conf) = self.adopted(context), self._place(context)
         if adopted.answers:
             return key in adopted.open

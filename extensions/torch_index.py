@@ -322,12 +322,36 @@ class TorchIndex(Extension):
         return None
 
     def _say_of_workspace(self, context: Context) -> None:
-        """Of a project that moved into a workspace, by an update that does not say so."""
+        """Of a project that moved into a workspace, by an update that does not say so; and of one
+        that cannot be in that workspace."""
         found, (_, conf) = self._there(context), self._place(context)
+        if "member" not in found.places:
+            return
+        strategy = contract.read(context).get("strategy")
         recorded = found.answers or {}
-        elsewhere = recorded.get("place", "member") != "member" and recorded["strategy"] != "pip"
-        if "member" in found.places and elsewhere and "place" not in conf["data"]:
+        if strategy == "provided":
+            self._say(
+                "place: a uv workspace has this folder as a member, and uv reads at its root alone "
+                "what no install may bring: torch would come after all. Name the folder under "
+                "exclude in [tool.uv.workspace] there."
+            )
+            return
+        elsewhere = recorded.get("place", "member") != "member" and strategy != "pip"
+        if elsewhere and "place" not in conf["data"]:
             self._say("place: a uv workspace has this project as a member; --data place=member")
+
+    def _say_of_aarch64(self, context: Context) -> None:
+        """Of a build that an update leaves, though the one that it was chosen by changes: an
+        answer that is recorded is no default any more."""
+        key, known = "aarch64_backend", contract.read(context)
+        recorded, (_, conf) = self._there(context).answers or {}, self._place(context)
+        if key not in conf["data"] and choices.follows(key, self.offered, recorded, known):
+            rest = {name: value for name, value in known.items() if name != key}
+            value = choices.default(key, self.offered, rest, "", lambda: self.machine)
+            if value != recorded[key] and not refusals.why_not(
+                key, self.offered, {**rest, key: recorded[key]}
+            ):
+                self._say(f"{key}: it stays {recorded[key]}; --data {key}={value} changes it, too.")
 
     def adopted(self, context: Context) -> Any:
         """What a project says that is there, and was not rendered from this template.
@@ -368,6 +392,8 @@ class TorchIndex(Extension):
             # The folder tells, and --data where it does not.
             self._say_of_workspace(context)
             return False
+        if key == "aarch64_backend":
+            self._say_of_aarch64(context)
         adopted, (_, conf) = self.adopted(context), self._place(context)
         if adopted.answers:
             return key in adopted.open

@@ -141,6 +141,16 @@ def successor(key: str, tables: Tables, known: Known, previous: Any) -> Any:
     return value if why_not(key, tables, {**known, key: value}) is None else None
 
 
+def follows(key: str, tables: Tables, recorded: Known, known: Known) -> bool:
+    """Whether an answer was the default that came of another one, and that one has changed."""
+    leader = {"aarch64_backend": "linux_backend"}.get(key)
+    if leader is None or key not in recorded or recorded.get(leader) == known.get(leader):
+        return False
+    rest = {name: value for name, value in recorded.items() if name != key}
+    of_a_line = recorded.get("torch_version") in tables.lines
+    return of_a_line and default(key, tables, rest, "", Machine) == recorded[key]
+
+
 def _is_minor(text: str) -> bool:
     return re.fullmatch(r"\d+\.\d+", text) is not None
 

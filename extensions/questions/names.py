@@ -28,11 +28,13 @@ URL_KEYS = ("index_url", "pypi_url")
 _PLAIN = re.compile(r"([A-Za-z0-9._~:/@\[\]+,=?#-]|%[0-9A-Fa-f]{2}|\{backend\})+")
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+")
 _PORTS = {"https": "443", "http": "80"}
-# Words of an address that speaks of one vendor's builds.
+# Words of an address that speaks of one vendor's builds: in its path, and in a host only where that
+# is the vendor's, since others are called intel.example.org.
 _ONE_VENDOR = re.compile(
     r"(?<![a-z])(amd|amdgpu|radeon|rocm|gfx\w*|nvidia|cuda|cu\d\d+|jetson|sbsa"
     r"|intel|oneapi|ipex|xpu)(?![a-z])"
 )
+_VENDORS_HOST = re.compile(r"([^/]*\.)?((amd|radeon|nvidia|intel)\.com|jetson[\w.-]*)\.?(:\d+)?/")
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _IMAGE = re.compile(
     r"(?!-)(?P<name>(?:(?:localhost|[A-Za-z0-9-]+(?:(?:\.[A-Za-z0-9-]+)+|(?=:)))(?::[0-9]{1,5})?/)?"
@@ -339,7 +341,9 @@ def index_url_refusal(url: str, backends: Collection[str]) -> str | None:
 
 def _vendor_in(url: str) -> str:
     """The vendor, or a build of one, of which a base speaks; empty for none, and for a pattern."""
-    found = _ONE_VENDOR.search(url.lower().partition("://")[2])
+    rest = f"{url.lower().partition('://')[2]}/"
+    path = rest if _VENDORS_HOST.match(rest) else rest.partition("/")[2]
+    found = _ONE_VENDOR.search(path)
     return found[0] if found and PLACEHOLDER not in url else ""
 
 

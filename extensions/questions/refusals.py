@@ -432,11 +432,6 @@ def _place(tables: Tables, key: str, known: Known) -> str | None:
             "uv keeps what it does not manage out of a workspace, and with pip that is so. "
             "Nearest: folder, or another strategy"
         )
-    if known[key] == "member" and known.get("strategy") == "provided":
-        return (
-            "uv reads at the root of a workspace alone what no install may bring. "
-            "Nearest: folder, or another strategy"
-        )
     return None
 
 

@@ -73,6 +73,21 @@ def test_what_is_retired_moves_to_the_nearest_and_says_so(
         assert f"Taken: {value}." in said
 
 
+def test_what_stays_on_the_other_machine_of_linux_is_said(tagged: Path, capfd) -> None:
+    answers = {"strategy": "markers", "torch_version": "2.14", "linux_backend": "cu126"}
+    project = updated(tagged, answers, {"linux_backend": "cu130"})
+    assert project.answers["aarch64_backend"] == "cu126"
+    said = "aarch64_backend: it stays cu126; --data aarch64_backend=cu130 changes it, too."
+    assert said in capfd.readouterr().err
+    # Whoever names both, or chose the other one, needs no word.
+    committed(project.path)
+    both = {"linux_backend": "cu126", "aarch64_backend": "cu130"}
+    for to in (both, {"linux_backend": "cu132"}):
+        run_update(project.path, to, defaults=True, overwrite=True, unsafe=True, quiet=True)
+        assert "it stays" not in capfd.readouterr().err
+        committed(project.path)
+
+
 def test_an_update_says_what_to_do_next(tagged: Path, capfd) -> None:
     answers = {"strategy": "extras", "backends": ["cpu", "cu130"], "torch_version": "2.13"}
     project = updated(tagged, answers, {"torch_version": "2.14"}, quiet=False)

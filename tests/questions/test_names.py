@@ -360,6 +360,9 @@ def test_an_address_is_held_to_the_rules_for_texts(email):
         "https://mypytorch.org/whl",
         # Words that only look like a vendor's, and patterns, which say where the indexes are.
         "https://famd.example.org/amdahl/intelligence/cu1",
+        "https://intel.example.org/whl",
+        "https://cuda-lab.example.org:8443/whl",
+        "https://amd.com.example.org/whl",
         "https://nvidia.example.org/rocm/{backend}",
         "https://download.pytorch.org:443/x/../whl",
         "https://mirror.example.org/a/../pytorch-{backend}/simple",
@@ -445,6 +448,8 @@ UNFIT = " \t\r\n\x00\x7f\"'`\\{}|<>^$;&()*!"
                 ("https://rocm.nightlies.amd.com/v2/gfx94X-dcgpu", "rocm"),
                 ("https://mirror.example.org/gfx110X-all/", "gfx110x"),
                 ("https://pypi.nvidia.com", "nvidia"),
+                ("https://pypi.nvidia.com:8443/simple", "nvidia"),
+                ("https://jetson.webredirect.org/jp6", "jetson"),
                 ("https://pytorch-extension.intel.com/release-whl/stable/xpu/us", "intel"),
                 ("https://pypi.jetson-ai-lab.io/jp6/cu129/simple", "jetson"),
                 ("https://wheels.example.org/CU128/simple", "cu128"),

@@ -54,7 +54,7 @@ def labels(key: str, **known: Any) -> dict[str, str]:
 
 def test_the_mirror_of_an_earlier_version_stays_where_it_is() -> None:
     """A base that speaks of a vendor goes on as the pattern that means the same."""
-    base = "https://nvidia.mirror.example.org/whl"
+    base = "https://mirror.example.org/nvidia/whl"
     assert why_not("index_url", TABLES, {"index_url": base})
     pattern = successor("index_url", TABLES, {}, base)
     assert why_not("index_url", TABLES, {"index_url": pattern}) is None

@@ -124,6 +124,17 @@ def test_ci_says_that_its_build_is_another_one(render: Render) -> None:
         assert "GPU_RUNNER" not in project.text(file) + project.text("docs/pytorch.md")
 
 
+def test_a_mirror_brings_everything_but_torch(render: Render) -> None:
+    """What the docs say of indexes is what the lock would have."""
+    base, simple = "https://mirror.example.org/whl", "https://mirror.example.org/simple"
+    docs = render(strategy="provided", index_url=base, packages=[]).text("docs/pytorch.md")
+    assert f"Nothing but the CI of this project takes PyTorch from the mirror `{base}`" in docs
+    assert "uv.lock` records these URLs" not in docs and "PyTorch's packages come" not in docs
+    docs = render(strategy="provided", index_url=base, pypi_url=simple).text("docs/pytorch.md")
+    assert f"All packages come from the mirror `{simple}`" in docs and base not in docs
+    assert "uv.lock` records these URLs" in docs
+
+
 # The real wheel
 
 

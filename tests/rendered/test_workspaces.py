@@ -386,6 +386,24 @@ def test_a_project_that_moves_into_a_workspace_becomes_a_member(
     assert guard(project)[0] == 0
 
 
+def test_a_torch_that_is_there_wants_to_be_no_member(
+    template: Path, top: Project, index: PyTorchIndex, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """uv passes over what a member excludes, whatever the render calls its place."""
+    project = member(template, top, index, "one", strategy="provided", packages=[])
+    assert "torch would come after all" in " ".join(capsys.readouterr().err.split())
+    project.uv("add", "--no-sync", "lightning")
+    assert "torch" in project.would_install("uv sync", "Linux x86-64")
+    assert guard(project)[0] == 1
+    file = top.path / "pyproject.toml"
+    file.write_text(file.read_text("utf-8") + 'exclude = ["packages/one"]\n', "utf-8")
+    project.uv("lock")
+    assert "torch" not in project.would_install("uv sync", "Linux x86-64")
+    assert guard(project)[0] == 0
+    project = member(template, top, index, "one", strategy="provided", packages=[])
+    assert "torch would come" not in capsys.readouterr().err
+
+
 # Roots, and what several members can have
 
 

@@ -359,6 +359,19 @@ def update(project: Project, data: dict[str, Any]) -> None:
         project.__dict__.pop(name, None)
 
 
+def test_a_project_of_a_version_that_did_not_ask_keeps_its_files(tmp_path: Path) -> None:
+    """In a folder of a repository: what was rendered for its top stays, with the owner's lines."""
+    tagged = tagged_template(tmp_path / "template")
+    folder = tmp_path / "repository" / "project"
+    project = copied(tagged, folder, {"place": "repository", "torch_version": "2.13"})
+    file = folder / ".copier-answers.yml"
+    file.write_text(project.text(file.name).replace("place: repository\n", ""), "utf-8")
+    committed(folder.parent)
+    update(project, {"torch_version": "2.14"})
+    assert (project.answers["place"], project.answers["ci"]) == ("repository", "github")
+    assert (folder / ".github" / "workflows" / "ci.yml").exists()
+
+
 def test_a_project_that_moves_into_a_workspace_becomes_a_member(
     tmp_path: Path, top: Project, index: PyTorchIndex, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,11 +20,9 @@ def test_the_example_is_there_or_leaves_no_trace(render: Render) -> None:
         for path in with_it.files
         if not (without.path / path.relative_to(with_it.path)).exists()
     }
-    modules = {"__init__", "__main__", "checkpoint", "config", "data", "metrics", "model"}
-    assert added == {
-        "tests/test_training.py",
-        *(f"{folder}/{name}.py" for name in (*modules, "trainer")),
-    }
+    modules = {"__init__", "__main__", "checkpoint", "config", "data", "evaluate", "metrics"}
+    modules |= {"model", "processes", "throughput", "trainer"}
+    assert added == {"tests/test_training.py", *(f"{folder}/{name}.py" for name in modules)}
     assert not (without.path / folder).exists()
     texts = "".join(without.text(str(path.relative_to(without.path))) for path in without.files)
     for word in (".training", "tqdm", "tensorboard", "matplotlib"):
@@ -53,4 +51,4 @@ def test_the_readme_runs_the_program_in_the_environment_of_the_choice(render: Re
     ):
         readme = render(example="training", **answers).text("README.md")
         commands = re.findall(r"^(.*) (?:python|torchrun) .*my_project\.training", readme, re.M)
-        assert commands == [prefix, prefix]
+        assert commands == [prefix] * 3

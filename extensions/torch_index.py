@@ -63,8 +63,8 @@ choices, contract, machine = map(
 names, policy, refusals = map(
     _module, ("questions.names", "questions.policy", "questions.refusals")
 )
-automation, diagnosis, parts, planner = map(
-    _module, ("plan.automation", "plan.diagnosis", "plan.parts", "plan.planner")
+automation, diagnosis, launching, parts, planner = map(
+    _module, ("plan.automation", "plan.diagnosis", "plan.launch", "plan.parts", "plan.planner")
 )
 adoption, destination, stopped, there = map(
     _module, ("project.adoption", "project.destination", "project.stopped", "project.there")
@@ -139,6 +139,7 @@ class TorchIndex(Extension):
             default_for=self.default_for,
             diagnosis=self.diagnosis,
             first_asked=self.first_asked,
+            launch=self.launch,
             prompts_for=self.prompts_for,
             recorded=names.recorded,
             refusal_for=self.refusal_for,
@@ -462,6 +463,12 @@ class TorchIndex(Extension):
         """What CI and containers do with the plan."""
         complete = contract.Answers.complete(contract.read(context))
         return automation.automate(self.torch_plan(context), complete)
+
+    @pass_context
+    def launch(self, context: Context) -> Any:
+        """How a cluster runs the training."""
+        complete = contract.Answers.complete(contract.read(context))
+        return launching.launch(self.torch_plan(context), complete)
 
     @pass_context
     def diagnosis(self, context: Context) -> Any:

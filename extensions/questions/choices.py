@@ -237,11 +237,16 @@ def _candidates(
         case "index_url":
             yield PYTORCH_URL
         case "example":
+            yield "training" if known.get("launcher", "none") != "none" else "none"
             yield "none"
         case "ci":
             yield "github"
         case "containers":
             yield []
+            # For a launcher that was given in advance.
+            yield ["docker"]
+        case "launcher":
+            yield "none"
         case "type_checker":
             yield "ty"
         case "pypi_url":

@@ -43,6 +43,12 @@ VALUES: Mapping[str, Mapping[str, str]] = {
         "docker": "a Dockerfile",
         "devcontainer": "a development container",
     },
+    "launcher": {
+        "none": "torchrun by hand",
+        "slurm": "SLURM: a batch script",
+        "kubernetes": "Kubernetes: a JobSet on the project's image",
+        "skypilot": "SkyPilot: a task for rented machines",
+    },
     "type_checker": {
         "ty": "ty",
         "mypy": "mypy",
@@ -81,6 +87,7 @@ KEYS = (
     "example",
     "ci",
     "containers",
+    "launcher",
     "type_checker",
     "pypi_url",
     "authenticate",
@@ -156,6 +163,8 @@ def asked(key: str, known: Known) -> bool:
     """Whether a question matters after the earlier answers."""
     if key == "authenticate":
         return is_mirrored(known)
+    if key == "launcher":
+        return known.get("example", "training") == "training"
     return key not in _ASKED_FOR or known.get("strategy") in _ASKED_FOR[key]
 
 
@@ -195,7 +204,7 @@ def given_refusal(given: Collection[str], taken: Collection[str]) -> str | None:
     name that is not known does no harm.
     """
     known = {*KEYS, *RENAMED.values()}
-    always = set(KEYS) - BACKEND_KEYS - {"authenticate"}
+    always = set(KEYS) - BACKEND_KEYS - {"authenticate", "launcher"}
     everything = always <= set(given)
     for name in given:
         if name in taken or not (name in known or name in _RECORDED or everything):
@@ -241,6 +250,7 @@ class Answers:
     example: str = "none"
     ci: str = "none"
     containers: tuple[str, ...] = field(default=())
+    launcher: str = "none"
     type_checker: str = "none"
     pypi_url: str = PYPI_URL
     authenticate: str = "auto"
@@ -249,6 +259,8 @@ class Answers:
     @classmethod
     def complete(cls, known: Known) -> Answers:
         """From known answers. Raises KeyError for one that is missing."""
+        # Before there was the question, torchrun was started by hand.
+        known = {"launcher": "none", **known}
         names = {f.name for f in fields(cls)}
         values = {
             key: tuple(known[key]) if key in LISTS else known[key]

@@ -34,6 +34,7 @@ DIFFERENCES: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "example": ("none", "training", {}),
     "ci": ("github", "gitlab", {}),
     "containers": ([], ["docker"], {}),
+    "launcher": ("none", "slurm", {"example": "training"}),
     "type_checker": ("ty", "mypy", {}),
     "pypi_url": ("https://pypi.org/simple", "https://mirror.example.org/simple", {}),
     "authenticate": ("auto", "always", {"index_url": "https://mirror.example.org/whl"}),

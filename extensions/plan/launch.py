@@ -82,16 +82,16 @@ def _label(name: str) -> str:
 def _on_linux(plan: Plan, launcher: str) -> tuple[Choice, str]:
     """The choice for a cluster and its build on Linux: one for accelerators, the default first."""
     found = [
-        (choice, build.backend)
+        (choice, [build.backend for build in choice.builds if build.platform in LINUX])
         for choice in (plan.default, *plan.choices)
-        for build in choice.builds
-        if build.platform in LINUX
     ]
     usable = RENTED if launcher == "skypilot" else RESOURCES
-    for choice, backend in found:
-        if kind(backend) in usable:
-            return choice, backend
-    for choice, backend in found:
-        if kind(backend) == "cpu":
-            return choice, backend
-    return found[0] if found else (plan.default, "cpu")
+    for choice, backends in found:
+        # The newest of a choice that leaves it to the machine.
+        for backend in reversed(backends):
+            if kind(backend) in usable:
+                return choice, backend
+    for choice, backends in found:
+        if {*backends} == {"cpu"}:
+            return choice, "cpu"
+    return plan.default, "cpu"

@@ -230,7 +230,9 @@ def both(
                 "UV_OFFLINE": "1",
             }
             words = ["bash", "-euc", command(rank)]
-            started.append(found.start(name, *words, cwd=project.path, env=variables))
+            started.append(
+                found.start(name, *words, environment=variables, place=str(project.path))
+            )
         yield found, started
         for process in started:
             assert process.wait(150) == 0, (
@@ -255,12 +257,11 @@ def test_torchrun_by_hand_goes_on_when_a_process_is_killed(
     more = shlex.join(["--steps=1500", *SETTINGS[2:]])
     with both(installed, tmp_path / "net", lambda rank: f"{block} {more}") as (found, started):
         until(lambda: list(run.glob("step-*[0-9]")), "a checkpoint")
-        parent = started[1].pid
-        (worker,) = found.run("node-2", "pgrep", "--full", f"--parent={parent}", "training").split()
-        os.kill(int(worker), 9)
+        workers = found.run("node-2", "pgrep", "--full", f" -u -m my_project.training .*{run}")
+        os.kill(int(workers.split()[-1]), 9)
     assert rows(run) == list(range(10, 1501, 10))
-    log = (tmp_path / "net" / f"{found.processes.index(started[1])}.log").read_text("utf-8")
-    assert "exitcode: -9" in log
+    logs = "".join(file.read_text("utf-8") for file in (tmp_path / "net").glob("*.log"))
+    assert "exitcode: -9" in logs
 
 
 @pytest.mark.real

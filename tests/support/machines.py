@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +38,7 @@ def why_none() -> str:
     return f"no network namespaces here: {done.stderr.strip()}" if done.returncode else ""
 
 
-def until(happened: Callable[[], object], what: str, seconds: float = 60) -> None:
+def until(happened: Callable[[], object], what: str, seconds: float = 120) -> None:
     """Wait. Raises AssertionError with `what` if it does not happen in that time."""
     end = time.monotonic() + seconds
     while not happened():
@@ -59,15 +59,22 @@ class Machines:
         """The beginning of a command that runs on a machine, "" being the one between them."""
         return ["nsenter", "-t", str(self._holders[name]), "--mount", "--net", "--uts"]
 
-    def start(self, name: str, *command: str, **options: object) -> subprocess.Popen[bytes]:
-        """A process on a machine; its output goes to a file in the folder."""
+    def start(
+        self,
+        name: str,
+        *command: str,
+        environment: Mapping[str, str] = os.environ,
+        place: str = "/",
+    ) -> subprocess.Popen[bytes]:
+        """A process on a machine, in a place; its output goes to a file in the folder."""
         log = self.folder / f"{len(self.processes)}.log"
         with log.open("wb") as opened:
             process = subprocess.Popen(
-                [*self.inside(name), *MORTAL, *command],
+                # Whoever enters another tree of mounts stands at its root.
+                [*self.inside(name), *MORTAL, "env", "--chdir", place, *command],
                 stdout=opened,
                 stderr=subprocess.STDOUT,
-                **options,  # type: ignore[call-overload]
+                env=environment,
             )
         self.processes.append(process)
         return process

@@ -68,7 +68,7 @@ class Cluster:
         """What SLURM knows of a job."""
         return dict(re.findall(r"(\w+)=(\S*)", self.run("scontrol", "show", "job", number)))
 
-    def reaches(self, number: str, seconds: float = 60, **wanted: str) -> None:
+    def reaches(self, number: str, seconds: float = 120, **wanted: str) -> None:
         """Wait until a job has some state."""
 
         def there() -> bool:
@@ -103,9 +103,9 @@ def cluster(folder: Path, *nodes: str) -> Iterator[Cluster]:
         )
         until(socket.exists, "munged")
         usual = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
-        found.start("", "slurmctld", "-D", "-c", env=usual)
+        found.start("", "slurmctld", "-D", "-c", environment=usual)
         for node in nodes:
-            found.start(node, "slurmd", "-D", "-N", node, env=usual)
+            found.start(node, "slurmd", "-D", "-N", node, environment=usual)
         made = Cluster(found, {"SLURM_CONF": usual["SLURM_CONF"]})
         idle = ("sinfo", "--noheader", "--partition=usual", "--states=idle", "--format=%D")
 

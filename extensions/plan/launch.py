@@ -22,8 +22,8 @@ RENTED = {"cuda": "H100", "rocm": "MI300X"}
 
 @dataclass(frozen=True)
 class Launch:
-    """`launcher` is `none` without the example. A job has `nodes` with `accelerators` each (0: it
-    computes on the CPU) and `processes` per node.
+    """`by` is the launcher, `none` without the example. A job has `nodes` with `accelerators` each
+    (0: it computes on the CPU) and `processes` per node.
 
     `name` is the project's as a DNS label that leaves room for a suffix. `resource` is what
     Kubernetes calls the accelerators, `rented` what SkyPilot does (both empty without). `label` is
@@ -32,7 +32,7 @@ class Launch:
     leaves the environment as it is; `logins` are the indexes whose credentials the install needs.
     """
 
-    launcher: str
+    by: str
     name: str
     nodes: int
     accelerators: int
@@ -58,7 +58,7 @@ def launch(plan: Plan, answers: Answers) -> Launch:
         image += [f"--build-arg PYTORCH={build}"] if build != work.image.build else []
     image += ["--secret id=netrc,src=$HOME/.netrc"] if work.authenticated else []
     return Launch(
-        launcher=answers.launcher,
+        by=answers.launcher,
         name=_label(plan.distribution),
         nodes=NODES,
         accelerators=count,

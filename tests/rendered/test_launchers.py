@@ -125,73 +125,70 @@ def strict(model):
     known["IoK8sApimachineryPkgApiResourceQuantity"] = {"type": ["string", "number"]}
     return schema
 
-found = yaml.safe_load(open(sys.argv[1]))
-pod = found["spec"]["replicatedJobs"][0]["template"]["spec"]["template"]
+found = [yaml.safe_load(open(name)) for name in sys.argv[1:]]
 print(json.dumps({
-    "same": models.JobsetV1alpha2JobSet.from_dict(found).to_dict() == found,
-    "pod": pod,
+    "same": [models.JobsetV1alpha2JobSet.from_dict(one).to_dict() == one for one in found],
     "schema": strict(models.IoK8sApiCoreV1PodTemplateSpec),
 }))
 """
 
 
-@pytest.mark.parametrize("answers", [GPUS, CPU, {**GPUS, "backends": ["cpu", "rocm7.2"]}])
-def test_a_jobset_is_what_kubernetes_knows(
-    render: Render, engines: Path, tmp_path: Path, answers: dict[str, Any]
-) -> None:
+def test_a_jobset_is_what_kubernetes_knows(render: Render, engines: Path, tmp_path: Path) -> None:
     from jsonschema import Draft202012Validator
 
-    project = render(launcher="kubernetes", **answers)
-    file = str(project.path / "jobs" / "train.yaml")
-    found = told(engines, KUBERNETES, file, home=tmp_path)
+    answers = (GPUS, CPU, {**GPUS, "backends": ["cpu", "rocm7.2"]})
+    files = [render(launcher="kubernetes", **a).path / "jobs/train.yaml" for a in answers]
+    found = told(engines, KUBERNETES, *map(str, files), home=tmp_path)
     # A key that the models do not know would be gone.
-    assert found["same"]
+    assert found["same"] == [True] * len(files)
     validator = Draft202012Validator(found["schema"])
-    assert not [error.message for error in validator.iter_errors(found["pod"])]
-    found["pod"]["spec"]["containers"][0]["imaeg"] = "x"
-    assert not validator.is_valid(found["pod"])
+    for file in files:
+        job = yaml.safe_load(file.read_text("utf-8"))["spec"]["replicatedJobs"][0]
+        pod = job["template"]["spec"]["template"]
+        assert not [error.message for error in validator.iter_errors(pod)]
+        pod["spec"]["containers"][0]["imaeg"] = "x"
+        assert not validator.is_valid(pod)
 
 
 SKYPILOT = """
 import json, sys
-import sky
+import sky, yaml
 
-names = json.loads(sys.argv[2])
-task = sky.Task.from_yaml_config(
-    __import__("yaml").safe_load(open(sys.argv[1])), secrets_overrides=dict.fromkeys(names, "x")
-) if names else sky.Task.from_yaml(sys.argv[1])
-task.validate()
-(resources,) = task.resources
-print(json.dumps({
-    "nodes": task.num_nodes,
-    "accelerators": resources.accelerators,
-    "spot": resources.use_spot,
-    "recovery": resources.job_recovery,
-    "mounts": list(task.storage_mounts),
-    "run": task.run,
-}))
+found = []
+for name in sys.argv[1:]:
+    wanted = yaml.safe_load(open(name)).get("secrets", {})
+    overrides = [(secret, "x") for secret in wanted]
+    task = sky.Task.from_yaml(name) if not wanted else sky.Task.from_yaml_config(
+        yaml.safe_load(open(name)), secrets_overrides=overrides
+    )
+    task.validate()
+    (resources,) = task.resources
+    found.append({
+        "nodes": task.num_nodes,
+        "accelerators": resources.accelerators,
+        "spot": resources.use_spot,
+        "restarts": resources.job_recovery["max_restarts_on_errors"],
+        "mounts": list(task.storage_mounts),
+        "run": "torchrun" in task.run,
+    })
+print(json.dumps(found))
 """
 
 
-@pytest.mark.parametrize("answers", [GPUS, CPU, {**GPUS, **PRIVATE}])
-def test_a_task_is_what_skypilot_reads(
-    render: Render, engines: Path, tmp_path: Path, answers: dict[str, Any]
-) -> None:
+def test_a_task_is_what_skypilot_reads(render: Render, engines: Path, tmp_path: Path) -> None:
     # SkyPilot would fetch its catalog, which says where a GPU is to be had.
     catalog = tmp_path / ".sky" / "catalogs" / "v8" / "common" / "accelerators.csv"
     catalog.parent.mkdir(parents=True)
     catalog.write_text("AcceleratorName,Clouds\nH100,\"['AWS', 'GCP']\"\n", "utf-8")
-    project = render(launcher="skypilot", **answers)
-    text = project.text("jobs/train.sky.yaml")
-    names = re.findall(r"(?m)^  (UV_INDEX_\w+): null$", text)
-    assert bool(names) == (answers.get("authenticate") == "always")
-    file = str(project.path / "jobs" / "train.sky.yaml")
-    found = told(engines, SKYPILOT, file, json.dumps(names), home=tmp_path)
-    assert found["nodes"] == 2 and found["spot"] is True
-    assert found["accelerators"] == (None if answers is CPU else {"H100": 8})
-    assert found["recovery"]["max_restarts_on_errors"] == 3
-    assert found["mounts"] == ["/runs"]
-    assert "torchrun" in found["run"]
+    answers = (GPUS, CPU, {**GPUS, **PRIVATE})
+    files = [render(launcher="skypilot", **a).path / "jobs/train.sky.yaml" for a in answers]
+    usual = {"nodes": 2, "spot": True, "restarts": 3, "mounts": ["/runs"], "run": True}
+    assert told(engines, SKYPILOT, *map(str, files), home=tmp_path) == [
+        {**usual, "accelerators": gpus} for gpus in ({"H100": 8}, None, {"H100": 8})
+    ]
+    secrets = [re.findall(r"(?m)^  (UV_INDEX_\w+): null$", f.read_text("utf-8")) for f in files]
+    assert not secrets[0] and not secrets[1]
+    assert "UV_INDEX_PYTORCH_CU130_PASSWORD" in secrets[2]
 
 
 # Their commands, on two machines that share a disk and a network.

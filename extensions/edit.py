@@ -22,16 +22,17 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import indent
 
 FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent))
 
 import yaml  # noqa: E402
-from copier import run_copy  # noqa: E402
 from packaging.version import Version  # noqa: E402
 
 from extensions.plan.plan import Plan  # noqa: E402
 from extensions.plan.planner import make_plan  # noqa: E402
+from extensions.plan.shown import builds_moved  # noqa: E402
 from extensions.project import readme  # noqa: E402
 from extensions.project.conflicts import conflicts  # noqa: E402
 from extensions.project.editor import CannotEdit, edit  # noqa: E402
@@ -135,6 +136,8 @@ def update(project: Project, version: Version) -> Iterator[str]:
             f"Gone, as these answers have no use for them: {', '.join(gone)}.\n"
             "What you wrote there is in git."
         )
+    if moved := _moved(project, before):
+        yield f"PyTorch's builds:\n\n{indent(moved, '  ')}"
     found = conflicts(project.folder)
     broken = _broken(project, repository, set(found))
     if broken:
@@ -151,7 +154,19 @@ def update(project: Project, version: Version) -> Iterator[str]:
         yield "Then:"
     else:
         yield f"{project.name} is up to date with its template. Next:"
-    yield f"  {project.plan.install}"
+    if project.plan.strategy == "provided" != before.get("strategy"):
+        yield f"  {project.plan.venv} --clear\n  {project.plan.install}"
+    else:
+        yield f"  {project.plan.install}"
+
+
+def _moved(project: Project, before: Known) -> str:
+    """Which builds are others now; empty where these tables do not know the line before."""
+    try:
+        plan = make_plan(releases.load(FOLDER), Answers.complete(before))
+    except KeyError:
+        return ""
+    return builds_moved(plan, project.plan)
 
 
 def _give_back(project: Project, repository: Repository, is_own: Callable[[str], bool]) -> None:
@@ -185,6 +200,9 @@ def _move_sections(project: Project, before: str) -> list[str]:
 
 def _old_readme(project: Project, answers: str) -> str | None:
     """The README as the version before rendered it; None where that version is not at hand."""
+    # Copier takes a while to import, and only this needs it.
+    from copier import run_copy
+
     found = yaml.safe_load(answers)
     given = {key: value for key, value in found.items() if not key.startswith("_")}
     commit = str(found["_commit"]).rpartition("-g")[2]

@@ -51,25 +51,29 @@ def _package(folder: Path) -> str:
 
 
 def _module(name: str) -> ModuleType:
-    return import_module(f"{_package(_FOLDER)}.{name}")
+    # A template in a plain folder is not ours to write to.
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        return import_module(f"{_package(_FOLDER)}.{name}")
+    finally:
+        sys.dont_write_bytecode = writes
 
 
-# A template in a plain folder is not ours to write to.
-_writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
 releases = _module("tables.releases")
 choices, contract, machine = map(
     _module, ("questions.choices", "questions.contract", "questions.machine")
 )
-names, policy, refusals = map(
-    _module, ("questions.names", "questions.policy", "questions.refusals")
+names, policy, prompts, refusals = map(
+    _module,
+    ("questions.names", "questions.policy", "questions.prompts", "questions.refusals"),
 )
-automation, diagnosis, launching, parts, planner = map(
-    _module, ("plan.automation", "plan.diagnosis", "plan.launch", "plan.parts", "plan.planner")
+automation, diagnosis, parts, planner, shown = map(
+    _module, ("plan.automation", "plan.diagnosis", "plan.parts", "plan.planner", "plan.shown")
 )
-adoption, destination, stopped, there = map(
-    _module, ("project.adoption", "project.destination", "project.stopped", "project.there")
+launching = _module("plan.launch")
+destination, stopped, there = map(
+    _module, ("project.destination", "project.stopped", "project.there")
 )
-sys.dont_write_bytecode = _writes
 
 
 class _Text:
@@ -116,11 +120,11 @@ def _thrifty(environment: Environment) -> Callable[[str], Template | _Text | _Ca
 
 
 class TorchIndex(Extension):
-    """Adds the functions `adopts`, `answers_before`, `asks_for`, `automation`, `check_first`,
-    `choices_for`, `default_for`, `diagnosis`, `first_asked`, `prompts_for`, `recorded`,
-    `refusal_for`, `torch_parts`, `torch_plan` and `was_there`, the mapping `comments`, and the
-    filters `folder`, `markdown`, `paragraphs`, `python_literal`, `shell`, `toml`, `workflow` and
-    `yaml`."""
+    """Adds the functions `adopts`, `answers_before`, `asks_for`, `automation`, `builds_shown`,
+    `check_first`, `choices_for`, `default_for`, `diagnosis`, `first_asked`, `next_commands`,
+    `prompts_for`, `recorded`, `refusal_for`, `this_machine`, `torch_parts`, `torch_plan`,
+    `unasked` and `was_there`, the mapping `comments`, and the filters `markdown`, `paragraphs`,
+    `python_literal`, `shell`, `toml`, `workflow` and `yaml`."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -134,25 +138,28 @@ class TorchIndex(Extension):
             answers_before=self.answers_before,
             asks_for=self.asks_for,
             automation=self.automation,
+            builds_shown=self.builds_shown,
             check_first=self.check_first,
             choices_for=self.choices_for,
             default_for=self.default_for,
             diagnosis=self.diagnosis,
             first_asked=self.first_asked,
             launch=self.launch,
+            next_commands=self.next_commands,
             prompts_for=self.prompts_for,
             recorded=names.recorded,
             refusal_for=self.refusal_for,
             comments=parts.COMMENTS,
             torch_parts=self.torch_parts,
+            this_machine=self.this_machine,
             torch_plan=self.torch_plan,
+            unasked=self.unasked,
             was_there=self.was_there,
         )
         environment.filters.update(
             toml=names.toml_string,
             markdown=names.markdown_text,
             paragraphs=names.paragraphs,
-            folder=names.shell_folder,
             shell=shlex.quote,
             workflow=names.workflow_string,
             yaml=names.yaml_string,
@@ -281,6 +288,8 @@ class TorchIndex(Extension):
             key, self.offered, {**known, key: previous}
         )
         value = choices.successor(key, self.offered, known, previous) if reason else previous
+        if value is None and key == "place":
+            value = self._stands(context, known)
         if value is None:
             adopted = self.adopted(context).answers
             value = choices.default(
@@ -301,6 +310,27 @@ class TorchIndex(Extension):
             self._say_taken(key, reason, value)
         return json.dumps(value) if isinstance(value, list) else value
 
+    def _stands(self, context: Context, known: Any) -> str | None:
+        """Where the destination is; None where that cannot go with the other answers."""
+        found = self._there(context)
+        if found.answers is not None:
+            # Rendered by a version that did not ask, for the top of a repository.
+            return "repository"
+        if found.odd:
+            self._say(f"{found.odd}. uv wants to read it as well, for it may name a workspace.")
+        for place in found.places:
+            if not refusals.why_not("place", self.offered, {**known, "place": place}):
+                return str(place)
+        return None
+
+    def _say_of_workspace(self, context: Context) -> None:
+        """Of a project that moved into a workspace, by an update that does not say so."""
+        found, (_, conf) = self._there(context), self._place(context)
+        recorded = found.answers or {}
+        elsewhere = recorded.get("place", "member") != "member" and recorded["strategy"] != "pip"
+        if "member" in found.places and elsewhere and "place" not in conf["data"]:
+            self._say("place: a uv workspace has this project as a member; --data place=member")
+
     def adopted(self, context: Context) -> Any:
         """What a project says that is there, and was not rendered from this template.
 
@@ -310,16 +340,18 @@ class TorchIndex(Extension):
         folder, _ = self._place(context)
         if folder not in self.found:
             rendered = self._there(context).answers is not None
-            try:
-                found = (
-                    adoption.Adopted()
-                    if rendered
-                    else adoption.adopt(folder, self.offered, self._given(context))
-                )
-            except adoption.CannotAdopt as error:
-                raise UserMessageError(f"{error}.") from None
-            self.found[folder] = found
+            new = rendered or not folder.is_dir() or not any(folder.iterdir())
+            self.found[folder] = there.Adopted() if new else self._adopt(context, folder)
         return self.found[folder]
+
+    def _adopt(self, context: Context, folder: Path) -> Any:
+        """What the files of a folder say. Raises UserMessageError for what cannot be read."""
+        # Only a project that is there needs what reads it.
+        adoption = _module("project.adoption")
+        try:
+            return adoption.adopt(folder, self.offered, self._given(context))
+        except adoption.CannotAdopt as error:
+            raise UserMessageError(f"{error}.") from None
 
     def _given(self, context: Context) -> dict[str, Any]:
         """The answers that were given in advance, those of another shape left out."""
@@ -334,8 +366,21 @@ class TorchIndex(Extension):
         """
         if key == contract.KEYS[0]:
             self.check_first(context)
-        adopted = self.adopted(context)
-        return key in adopted.open or not adopted.answers
+        if key == "place":
+            # The folder tells, and --data where it does not.
+            self._say_of_workspace(context)
+            return False
+        adopted, (_, conf) = self.adopted(context), self._place(context)
+        if adopted.answers:
+            return key in adopted.open
+        return prompts.prompts(
+            key,
+            self.offered,
+            contract.read(context),
+            more=bool(context.get(contract.MORE)),
+            settings=conf["settings"].defaults,
+            update=self._there(context).answers is not None,
+        )
 
     def _place(self, context: Context) -> tuple[Path, Any]:
         """The destination, and what Copier was told."""
@@ -471,8 +516,39 @@ class TorchIndex(Extension):
         return launching.launch(self.torch_plan(context), complete)
 
     @pass_context
-    def diagnosis(self, context: Context) -> Any:
-        """What the smoke test must know beside the plan."""
-        return diagnosis.make_diagnosis(
-            self.offered, contract.read(context), self.torch_plan(context)
+    def this_machine(self, context: Context) -> str:
+        """What a prompt for backends says of the machine."""
+        return str(prompts.this_machine(self.offered, contract.read(context), self.machine))
+
+    @pass_context
+    def builds_shown(self, context: Context) -> str:
+        """The table platform × choice → build, for the terminal."""
+        return str(shown.builds_shown(self.torch_plan(context)))
+
+    @pass_context
+    def unasked(self, context: Context) -> str:
+        """The answers that nobody was asked for or gave."""
+        _, conf = self._place(context)
+        given = {*conf["user_defaults"], *conf["data"], *conf["settings"].defaults}
+        return " ".join(prompts.unasked(contract.read(context), given))
+
+    @pass_context
+    def next_commands(self, context: Context) -> Any:
+        """What to run after a render."""
+        folder, conf = self._place(context)
+        given = Path(str(conf["dst_path"]))
+        return shown.first_commands(
+            self.torch_plan(context),
+            self.automation(context),
+            "" if given == Path() else names.shell_folder(str(given)),
+            destination.is_versioned(folder),
         )
+
+    @pass_context
+    def diagnosis(self, context: Context) -> Any:
+        """What the smoke test and the guard must know beside the plan: made once as well."""
+        known, plan = contract.read(context), self.torch_plan(context)
+        key = ("diagnosis", contract.Answers.complete(known))
+        if key not in self.plans:
+            self.plans[key] = diagnosis.make_diagnosis(self.offered, known, plan)
+        return self.plans[key]

@@ -15,6 +15,7 @@ from typing import Any
 import jinja2
 import pytest
 from jinja2.bccache import Bucket, BytecodeCache
+from plumbum import local
 
 from tests.pytorch_index import PyTorchIndex
 from tests.support import world
@@ -45,10 +46,16 @@ def copy_template(folder: Path) -> Path:
 
 
 class Compiled(BytecodeCache):
-    """Compiled templates for all renders of a process: to compile them is half of a render."""
+    """Compiled templates for all renders of a process: to compile them is half of a render.
+
+    An update renders fresh clones, whose files have the same names and texts in other folders.
+    """
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], CodeType] = {}
+
+    def get_cache_key(self, name: str, filename: str | None = None) -> str:
+        return name
 
     def load_bytecode(self, bucket: Bucket) -> None:
         bucket.code = self._found.get((bucket.key, bucket.checksum))
@@ -77,12 +84,15 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def render(copie, template: Path) -> Render:
+def render(copie, template: Path, tmp_path_factory: pytest.TempPathFactory) -> Render:
     """Render a project through pytest-copie: `render(strategy="index", backend="cpu")`."""
+    # Where Copier finds git, it asks it about each file that it writes.
+    without_git = tmp_path_factory.getbasetemp()
 
     def rendered(**answers: object) -> Project:
         answers.setdefault("project_name", "My Project")
-        result = copie.copy(extra_answers=answers, template_dir=template)
+        with local.env(PATH=str(without_git)):
+            result = copie.copy(extra_answers=answers, template_dir=template)
         if result.exception:
             raise result.exception
         return Project(result.project_dir)

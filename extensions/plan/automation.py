@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from ..questions.contract import Answers
@@ -41,9 +42,10 @@ class Image:
 
     `build` is the default of the build argument (empty: there is no choice), `label` the same in
     words, `dependencies` and `project` the two steps of the install. `platform` is empty where
-    Docker's own choice is a platform of the project.
+    Docker's own choice is a platform of the project. `base` is the image below it.
     """
 
+    base: str
     build: str
     label: str
     platform: str
@@ -55,7 +57,8 @@ class Image:
 class Automation:
     """Commands are tuples of lines that bash and PowerShell read alike.
 
-    `install` brings the CPU build on `runner`; `stand_in` says that the lock has none there.
+    `install` brings the CPU build on `runner`; `stand_in` says why it is not that of the lock, as
+    the lines of a comment.
     `tags` is what GitLab calls that runner (empty: its usual one). `gpu` is empty in a project
     without accelerators. `gpu_kind` is the kind of build whose GPU `gpu_options` hand over to a
     container; `run_options` is all that `docker run` says for the image's default build, and
@@ -71,7 +74,7 @@ class Automation:
     tags: tuple[str, ...]
     lock: tuple[str, ...]
     install: tuple[str, ...]
-    stand_in: bool
+    stand_in: tuple[str, ...]
     checks: tuple[str, ...]
     gpu: tuple[str, ...]
     setup: tuple[str, ...]
@@ -94,20 +97,23 @@ class Automation:
 def automate(plan: Plan, answers: Answers) -> Automation:
     """Everything that CI, container and bot files say."""
     platform = next(name for name in PLATFORMS if name in plan.platforms)
-    found = _cpu_choice(plan, platform)
-    stands_in = found is None and plan.strategy != "pip"
-    pip = plan.strategy == "pip"
+    pip, provided = plan.strategy == "pip", plan.strategy == "provided"
+    found = None if provided else _cpu_choice(plan, platform)
+    stands_in = found is None and not pip
     tools = ("ruff check", "ruff format --check", *CHECKS[answers.type_checker])
     tests = ("scripts/smoke_test.py --allow-cpu --expect cpu", "pytest")
     accelerated = _accelerated(plan)
     devices = DEVICES.get(kind(_default_backend(plan)), ())
     gpu_backend = _default_backend(plan) if devices or not accelerated else accelerated[1].backend
     gpu_kind = kind(gpu_backend) if gpu_backend != "cpu" else ""
+    if provided and answers.base_image:
+        gpu_kind = _kind_of(answers.base_image)
+        devices = DEVICES[gpu_kind]
     gpu_options = DEVICES.get(gpu_kind, ()) + ((RENDER,) if gpu_kind in ("rocm", "xpu") else ())
     volume = (
         (f"--volume {plan.distribution}-runs:/app/runs",) if answers.example == "training" else ()
     )
-    image = _image(plan)
+    image = _image(plan, answers)
     authenticated = plan.authenticate and (plan.mirror or plan.pypi.mirror)
     return Automation(
         uv=UV,
@@ -115,7 +121,7 @@ def automate(plan: Plan, answers: Answers) -> Automation:
         tags=TAGS.get(platform, ()),
         lock=() if pip else ("uv lock --check",),
         install=_cpu_install(plan, found),
-        stand_in=stands_in,
+        stand_in=_stand_in(plan) if stands_in else (),
         checks=tuple(
             f"{keep(plan)} {tool}"
             for tool in (*(() if pip else ("scripts/check_lock.py",)), *tools, *tests)
@@ -166,7 +172,8 @@ def setup(
     """
     sync = plan.sync(choice)
     if plan.strategy != "pip":
-        return (sync.replace("uv sync", "uv sync --locked", 1) if locked else sync,)
+        first = [f"{plan.venv} --clear" if anew else plan.venv] if plan.venv else []
+        return (*first, sync.replace("uv sync", "uv sync --locked", 1) if locked else sync)
     sync = sync.replace(choice.flags, named_flags(plan.index_url, backend or choice.backend))
     # A mirror's index serves the family alone.
     rest = ("uv pip install --requirements pyproject.toml --extra dev",) if plan.mirror else ()
@@ -205,6 +212,24 @@ def _cpu_install(plan: Plan, choice: Choice | None) -> tuple[str, ...]:
     )
 
 
+def _stand_in(plan: Plan) -> tuple[str, ...]:
+    if plan.strategy == "provided":
+        return (
+            "The lock has no PyTorch, nor has this runner: the newest patch release comes from",
+            "the CPU index. The build that is there is tested where it is.",
+        )
+    return (
+        "The lock has no CPU build for this runner: the newest patch release of PyTorch",
+        "comes from its CPU index.",
+    )
+
+
+def _kind_of(image: str) -> str:
+    """The kind of GPU for which an image is, as its name tells; most are NVIDIA's."""
+    kinds = {"rocm": r"rocm|\bamd\b", "xpu": r"xpu|intel|oneapi"}
+    return next((of for of, names in kinds.items() if re.search(names, image)), "cuda")
+
+
 def _accelerated(plan: Plan) -> tuple[Choice, Build] | None:
     """The first choice with a GPU build, and that build; Linux first, the default choice first."""
     for platform in PLATFORMS:
@@ -234,24 +259,28 @@ def _default_backend(plan: Plan) -> str:
     return next((b.backend for b in on_linux), "cpu")
 
 
-def _image(plan: Plan) -> Image:
+def _image(plan: Plan, answers: Answers) -> Image:
     # Docker on a Mac builds for Linux aarch64 by itself.
     claimed = plan.platforms
     foreign = MACOS in claimed and "linux-aarch64" not in claimed
     platform = "--platform linux/amd64" if foreign else ""
+    base = answers.base_image or f"python:{plan.python_version}-slim-trixie"
     if plan.strategy != "pip":
         flags = {
             "extras": '--no-dev --extra "$PYTORCH"',
             # No default group at all: neither another build nor the tools belong in an image.
             "groups": '--no-default-groups --group "$PYTORCH"',
         }.get(plan.strategy, "--no-dev")
-        dependencies = (f"uv sync --locked --no-install-project {flags}",)
+        # Before the members of a workspace are there, a lock cannot be compared with them.
+        sync = f"uv sync --frozen --no-install-workspace {flags}"
+        dependencies = tuple(filter(None, (plan.venv, sync)))
         project = f"uv sync --locked --no-editable {flags}"
-        return Image(plan.default.name, plan.default.label, platform, dependencies, project)
+        build = plan.default.name
+        return Image(base, build, plan.default.label, platform, dependencies, project)
     flags = pip_flags(plan.index_url, '"$PYTORCH"')
     rest = "uv pip install --requirements pyproject.toml"
     pins = " ".join(r.pin for r in plan.requirements)
     torch = (f"uv pip install {pins} {flags}", rest) if plan.mirror else (f"{rest} {flags}",)
     build = _default_backend(plan)
     project = "uv pip install --no-deps ."
-    return Image(build, label(build), platform, ("uv venv", *torch), project)
+    return Image(base, build, label(build), platform, ("uv venv", *torch), project)

@@ -1,5 +1,6 @@
-"""What the smoke test of a project must know beforehand: which command installs which build, for
-which GPUs a build is compiled, and where the GPUs that it leaves out find one."""
+"""What the smoke test and the guard of a project must know beforehand: which command installs which
+build, for which GPUs a build is compiled, where the GPUs that it leaves out find one, and which
+answer brings in a companion."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ from ..questions.contract import KEYS, Known, items
 from ..questions.names import python_string
 from ..questions.refusals import why_not_any
 from ..tables.backends import kind, version
-from ..tables.platforms import MACOS, PLATFORMS
-from ..tables.releases import Line, Tables
+from ..tables.platforms import AARCH64, MACOS, PLATFORMS, WINDOWS
+from ..tables.releases import Line, Tables, companions
 from .plan import Build, Choice, Plan
 
 Nested = Mapping[str, Mapping[str, str]]
@@ -20,17 +21,22 @@ Nested = Mapping[str, Mapping[str, str]]
 ABSENT = {
     "extras": "torch is not installed: uv installs it only with an extra",
     "pip": "torch is not installed: it has an install command of its own",
+    "provided": "the Python below this environment has no torch",
 }
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The tables of `scripts/smoke_test.py`.
+    """The tables of `scripts/smoke_test.py` and `scripts/check_lock.py`.
 
     `expected` maps platform to build to command, the default's first; `claims` a platform that the
     project leaves out to the answer that adds it, `others` platform to build to the answers that
     bring it into the project, `architectures` machine to build to GPU architectures, and `drivers`
-    the beginning of a CUDA build's name to the oldest driver per system.
+    the beginning of a CUDA build's name to the oldest driver per system; `jetson` is that of a
+    Jetson, where it matters. `companions` maps each companion that the project leaves out to the
+    answer that adds it, empty if none is accepted. `needs` maps a companion of the project to what
+    it looks for on the machine, `stand_ins` are companions whose CPU build stands beside another of
+    torch, and `unlabelled` those with wheels that do not name their build.
     """
 
     expected: Nested
@@ -38,7 +44,12 @@ class Diagnosis:
     others: Nested
     architectures: Nested
     drivers: Nested
+    jetson: str
     absent: str
+    companions: Mapping[str, str]
+    needs: Mapping[str, str]
+    stand_ins: tuple[str, ...]
+    unlabelled: tuple[str, ...]
 
 
 def make_diagnosis(tables: Tables, known: Known, plan: Plan) -> Diagnosis:
@@ -81,7 +92,8 @@ class _Diagnostician:
                     expected[MACOS][build.backend] = self._command(choice, build)
                 expected[build.platform].setdefault(build.backend, self._command(choice, build))
         own = self.tables.lines[self.plan.line]
-        order = own.backends()
+        # PyPI may have a build for which the line has no index.
+        order = list(dict.fromkeys([*own.backends(), *own.pypi.values()]))
         for platform, builds in expected.items():
             names = sorted(builds, key=order.index)
             names.sort(key=[name for at, name in default if at == platform].count, reverse=True)
@@ -97,10 +109,43 @@ class _Diagnostician:
         drivers = {
             major: floors
             for major, floors in self.tables.drivers.items()
-            if any(build.startswith(major) for build in used)
+            if self.plan.strategy == "provided" or any(build.startswith(major) for build in used)
         }
         absent = ABSENT.get(self.plan.strategy, "torch is not installed")
-        return Diagnosis(expected, self._claims(), others, self.architectures, drivers, absent)
+        jetson = self.tables.jetson_driver if AARCH64 in self.plan.platforms and drivers else ""
+        return Diagnosis(
+            expected,
+            self._claims(),
+            others,
+            self.architectures,
+            drivers,
+            jetson,
+            absent,
+            companions=self._companions(),
+            needs={
+                n: c.needs for n, c in own.companions.items() if n in self.plan.packages and c.needs
+            },
+            stand_ins=tuple(name for name in own.companions if self._stands_in(own, name)),
+            unlabelled=tuple(name for name, c in own.companions.items() if c.no_local),
+        )
+
+    def _stands_in(self, line: Line, name: str) -> bool:
+        """Whether a companion has its CPU build beside another of torch, be it added by hand."""
+        builds = [b for choice in self.plan.choices for b in choice.builds if b.index]
+        builds = [b for b in builds if b.platform != MACOS]
+        found = [(b, line.companions[name].beside(b.backend, b.platform)) for b in builds]
+        return any(beside not in (None, build.backend) for build, beside in found)
+
+    def _companions(self) -> dict[str, str]:
+        """The companions that the project leaves out, each with the answer that adds it."""
+        has = list(self.plan.packages)[1:]
+        found = {}
+        for name in companions():
+            wanted = {"packages": [*has, name]}
+            accepted = not why_not_any(KEYS, self.tables, {**self.known, **wanted})
+            if name not in has:
+                found[name] = f"packages={_yaml(wanted['packages'])}" if accepted else ""
+        return found
 
     def _claims(self) -> dict[str, str]:
         """The platforms that could be claimed as well, each with the answer that does."""
@@ -135,6 +180,8 @@ class _Diagnostician:
 
         The project's own line goes before all others, and of those the newest.
         """
+        if self.plan.strategy == "provided":
+            return {}
         line = self.tables.lines[self.plan.line]
         served = {need for backend in own for need in self._served(platform, line, backend)}
         found: dict[str, str] = {}
@@ -182,8 +229,8 @@ class _Diagnostician:
             case "index" | "pip":
                 yield {"backend": backend}
             case "markers":
-                system = "windows" if platform.startswith("windows") else "linux"
-                yield {f"{system}_backend": backend}
+                key = {AARCH64: "aarch64", WINDOWS: "windows"}.get(platform, "linux")
+                yield {f"{key}_backend": backend}
             case strategy:
                 yield {"backends": [*self.known["backends"], backend]}
                 default = {"default_backend": "cpu"} if strategy == "groups" else {}

@@ -49,9 +49,11 @@ class Launch:
 def launch(plan: Plan, answers: Answers) -> Launch:
     """Decide what the files in `jobs/` say."""
     choice, backend = _on_linux(plan, answers.launcher)
-    accelerated = kind(backend) != "cpu"
-    count = ACCELERATORS if accelerated else 0
-    work = automate(plan, answers)
+    work, of = automate(plan, answers), kind(backend)
+    if plan.strategy == "provided":
+        # A cluster has it for its GPUs, or its image does.
+        of = work.gpu_kind or "cuda"
+    count = ACCELERATORS if of in RESOURCES else 0
     image = [work.image.platform]
     if work.image.build:
         build = backend if plan.strategy == "pip" else choice.name
@@ -63,8 +65,8 @@ def launch(plan: Plan, answers: Answers) -> Launch:
         nodes=NODES,
         accelerators=count,
         processes=count or 1,
-        resource=RESOURCES.get(kind(backend), ""),
-        rented=RENTED.get(kind(backend), ""),
+        resource=RESOURCES.get(of, ""),
+        rented=RENTED.get(of, ""),
         label=choice.label,
         install=setup(plan, choice, backend=backend, locked=True),
         image=tuple(filter(None, image)),

@@ -19,7 +19,8 @@ EXTRAS, GROUPS = ("project", "optional-dependencies"), ("dependency-groups",)
 COMMENTS: Mapping[str, str] = {
     "choices": "# One build of PyTorch at a time; docs/pytorch.md says how to switch.",
     "managed": "# `uv pip` installs PyTorch here, as docs/pytorch.md says; nothing else may.",
-    "environments": "# Lock for these platforms, with a wheel for each of them.",
+    "excluded": "# These are there already: nothing installs them, whatever requires them.",
+    "environments": "# Lock for these platforms.",
     "sources": "# Where PyTorch's packages come from; no other package comes from there.",
     "mirror": "# uv knows these peculiarities of PyTorch's own host; a mirror needs them said.",
 }
@@ -39,8 +40,8 @@ class Parts:
     choices: Mapping[str, tuple[str, ...]]
     default: str
     managed: bool
+    excluded: tuple[str, ...]
     environments: tuple[str, ...]
-    required: tuple[str, ...]
     sources: Mapping[str, list[dict[str, str]]]
     indexes: tuple[dict[str, Any], ...]
 
@@ -54,7 +55,8 @@ def parts_of(plan: Plan) -> Parts:
     """What a fresh render of a plan says of PyTorch."""
     kind = plan.strategy.removesuffix("s") if plan.switchable else ""
     named = {c.name: c for c in plan.choices} if kind else {}
-    environments = plan.environments if plan.strategy != "pip" else ()
+    # Those of a member have no effect: uv reads what the root of the workspace says.
+    environments = plan.environments if plan.strategy != "pip" and not plan.member else ()
     return Parts(
         requires_python=plan.requires_python,
         dependencies=_listed(plan.dependencies),
@@ -62,8 +64,8 @@ def parts_of(plan: Plan) -> Parts:
         choices={name: _listed(choice.requirements) for name, choice in named.items()},
         default=plan.default.name if kind == "group" else "",
         managed=plan.strategy != "pip",
+        excluded=plan.excluded,
         environments=environments,
-        required=environments,
         sources={
             package: [
                 {

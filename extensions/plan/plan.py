@@ -8,17 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from ..questions.contract import PYTORCH_URL
-from ..questions.names import index_of
-from ..tables.backends import compute_capability, index_name, kind
+from ..questions.names import FAMILY, index_of
+from ..tables.backends import index_name, kind
 from ..tables.platforms import MACOS, PLATFORMS
+from ..tables.provided import CUDA_LIBRARIES
 from ..tables.releases import next_minor
 
-# The oldest uv whose locks of conflicting extras and groups hold all fixes: astral-sh/uv #20237.
-UV_FLOOR = "0.12"
+# The oldest uv with all that projects and their docs use; Dependabot runs 0.11.31. Locks alone
+# would do with less: 0.7.0's have the versions of 0.13.9's, in every strategy. What fails below:
+# - 0.11.4 does not know `exclude-newer = false` of an index: no lock behind one without dates;
+# - 0.9 has `extra-build-dependencies` for a preview alone;
+# - 0.8.0 has no `uv auth login`, which is once for all indexes of a host.
+UV_FLOOR = "0.11.5"
 # uv_build's own advice is an upper bound; uv's minor series moved to 0.13 on 2026-10-09.
 UV_CAP = "0.14"
+# An environment that sees the packages of the Python in PATH; uv's own Pythons have none to see.
+VENV = "uv venv --system-site-packages --no-managed-python"
 
 
 @dataclass(frozen=True)
@@ -114,17 +122,18 @@ class Choice:
 
 @dataclass(frozen=True)
 class Need:
-    """What a backend needs: driver floors (empty: none is known) and GPU architectures.
+    """What a backend needs: driver floors (empty: none is known) and GPUs.
 
-    `arm` is the oldest compute capability of the builds for aarch64, where it is another one.
+    `gpus` maps the machines of its platforms to architectures of AMD's GPUs, or to compute
+    capabilities of NVIDIA's; a machine without any is one of which no source says.
     """
 
     backend: str
     label: str
     linux_driver: str
     windows_driver: str
-    architectures: tuple[str, ...]
-    arm: str = ""
+    gpus: Mapping[str, tuple[str, ...]]
+    jetson_driver: str = ""
 
     @property
     def driver(self) -> str:
@@ -135,35 +144,37 @@ class Need:
                 kind(self.backend), "NVIDIA's"
             )
         linux, windows = floors
+        others = [f"Windows: {windows}"] if linux and windows else []
+        others += [f"Jetson: {self.jetson_driver}"] if self.jetson_driver else []
         words = f"NVIDIA {linux or windows} or newer"
-        return f"{words} (Windows: {windows})" if linux and windows else words
+        return f"{words} ({', '.join(others)})" if others else words
 
     @property
     def gpu(self) -> str:
-        """The GPUs in words, e.g. "compute capability 7.5 to 12.x (aarch64: from 8.0)".
-
-        Code for 12.0 runs on 12.1, too.
+        """The GPUs in words, e.g. "compute capability 7.5, 8.0 (aarch64: 8.0)": each of them, since
+        a range would have holes.
         """
-        if not self.architectures:
+        if not any(self.gpus.values()):
             return {"xpu": "Intel Arc, Data Center GPU Max"}.get(kind(self.backend), "see PyTorch")
+        first, *others = self.gpus.values()
         if kind(self.backend) != "cuda":
-            return ", ".join(self.architectures)
-        codes = sorted(map(compute_capability, self.architectures))
-        first = ".".join(map(str, codes[0]))
-        arm = f" (aarch64: from {self.arm})" if self.arm else ""
-        return f"compute capability {first} to {codes[-1][0]}.x{arm}"
+            return ", ".join(first)
+        words = {", ".join(names) or "not known" for names in others} - {", ".join(first)}
+        return f"compute capability {', '.join(first)}{''.join(f' (aarch64: {w})' for w in words)}"
 
 
 @dataclass(frozen=True)
 class Notes:
     """What the tables of builds and needs leave to be said.
 
-    `pypi` is platforms and build of PyPI's wheels; `older` is the compute capability, backend and
-    line of the newest build for GPUs that are too old for the project's; `downloads` is how much an
-    install on Linux fetches per kind of build, where that is known.
+    `beside` is companions whose CPU build stands beside certain builds of torch; `pypi` is
+    platforms and build of PyPI's wheels; `older` is the compute capability, backend and line of the
+    newest build for GPUs that are too old for the project's; `downloads` is how much an install on
+    Linux fetches per kind of build, where that is known.
     """
 
     stand_in: bool
+    beside: tuple[tuple[str, tuple[str, ...]], ...]
     macos: bool
     pypi: tuple[tuple[str, str], ...]
     older: tuple[str, str, str] | None
@@ -172,7 +183,11 @@ class Notes:
 
 @dataclass(frozen=True)
 class Plan:
-    """All decisions. Tuples are in the order in which they are shown."""
+    """All decisions. Tuples are in the order in which they are shown.
+
+    Of a member of a workspace, uv locks at the root of that, and reads there alone for which
+    platforms and from which default index.
+    """
 
     strategy: str
     distribution: str
@@ -198,6 +213,7 @@ class Plan:
     pypi: Index
     mirror: bool
     authenticate: bool
+    place: str
     uv_floor: str = UV_FLOOR
     uv_cap: str = UV_CAP
 
@@ -206,10 +222,14 @@ class Plan:
         """PyTorch's packages among the dependencies of the project itself.
 
         With groups, whoever installs its wheel gets torch too; a group brings the triton of its
-        build, which PyPI does not have. With extras, the extras do all that.
+        build, which PyPI does not have. With extras, the extras do all that. Beside the groups of
+        a member torch stands in them alone: without `environments`, which are the root's, uv would
+        lock for macOS what a group has on Linux.
         """
         match self.strategy:
-            case "extras":
+            case "extras" | "provided":
+                return ()
+            case "groups" if self.member:
                 return ()
             case "groups":
                 return tuple(r for r in self.requirements if r.name in self.packages)
@@ -218,13 +238,51 @@ class Plan:
     @property
     def capped(self) -> tuple[Requirement, ...]:
         """The packages that are bound to the line, each once."""
+        if self.strategy == "provided":
+            return ()
         found = {r.name: r for choice in self.choices for r in choice.requirements if r.cap}
         return tuple(found.values())
 
     @property
     def listed_indexes(self) -> tuple[Index, ...]:
         """Those that pyproject.toml has to name."""
-        return (*self.indexes, *([self.pypi] if self.pypi.mirror else []))
+        return (*self.indexes, *([self.pypi] if self.pypi.mirror and not self.member else []))
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts of these, each once, as `uv auth login` wants them."""
+        parts = [urlsplit(index.url) for index in self.logins]
+        return tuple(dict.fromkeys(f"{part.scheme}://{part.netloc}" for part in parts))
+
+    @property
+    def export(self) -> str:
+        """The command that writes what a deployment installs to a `pylock.toml`."""
+        flags = {
+            "extras": f"--no-dev --extra {self.default.name}",
+            # Neither another build nor the tools.
+            "groups": f"--no-default-groups --group {self.default.name}",
+        }.get(self.strategy, "--no-dev")
+        file = "--format pylock.toml --output-file pylock.toml"
+        return f"uv export --locked --no-emit-project {flags} {file}"
+
+    @property
+    def member(self) -> bool:
+        """Whether the project is a member of a uv workspace."""
+        return self.place == "member"
+
+    @property
+    def member_flags(self) -> str:
+        """What `uv sync --all-packages` wants at the root of a workspace for the default choice.
+
+        The default groups of members have no effect there, as seen with uv 0.13.9.
+        """
+        kind = {"extras": "--extra", "groups": "--group"}.get(self.strategy)
+        return f"{kind} {self.default.name}" if kind else ""
+
+    @property
+    def at_the_top(self) -> bool:
+        """Whether the hooks, services and bots of a repository look at this project."""
+        return self.place == "repository"
 
     @property
     def logins(self) -> tuple[Index, ...]:
@@ -250,6 +308,16 @@ class Plan:
     def unclaimed(self) -> tuple[str, ...]:
         """The platforms that torch supports and the project does not, as people call them."""
         return tuple(p.label for p in PLATFORMS.values() if p.name not in self.platforms)
+
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """What uv must never install, since it is there already."""
+        return tuple(sorted(FAMILY | CUDA_LIBRARIES)) if self.strategy == "provided" else ()
+
+    @property
+    def venv(self) -> str:
+        """The command that makes the environment; empty where the install does that."""
+        return {"pip": "uv venv", "provided": VENV}.get(self.strategy, "")
 
     @property
     def install(self) -> str:

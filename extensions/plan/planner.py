@@ -9,7 +9,7 @@ from operator import attrgetter
 from ..questions.contract import PYPI_URL, PYTORCH_URL, Answers, Item, item
 from ..questions.names import distribution_name, index_of
 from ..tables.backends import AUTO, compute_capability, index_name, kind, label
-from ..tables.platforms import LINUX, MACOS, PLATFORMS, WINDOWS, marker
+from ..tables.platforms import AARCH64, LINUX, MACOS, PLATFORMS, WINDOWS, marker
 from ..tables.releases import Line, Tables, minor, next_minor, series
 from .plan import Build, Choice, Index, Need, Notes, Plan, Requirement, Source, pip_flags
 
@@ -88,6 +88,7 @@ class _Planner:
             pypi=Index("pypi", answers.pypi_url, answers.pypi_url != PYPI_URL, default=True),
             mirror=mirror,
             authenticate=answers.authenticate == "always",
+            place=answers.place,
         )
 
     def _requires_python(self) -> str:
@@ -112,7 +113,9 @@ class _Planner:
         # For scripts/check_lock.py.
         reads_toml = self._without_tomllib and answers.strategy != "pip"
         toml = [TOMLI] if reads_toml else []
-        tools = (PYTEST, RUFF, PRE_COMMIT, *checker, *stubs, *toml)
+        # The hooks of a repository are those at its top.
+        hooks = [PRE_COMMIT] if answers.place == "repository" else []
+        tools = (PYTEST, RUFF, *hooks, *checker, *stubs, *toml)
         return tuple(sorted(tools, key=attrgetter("name")))
 
     # Choices
@@ -123,8 +126,10 @@ class _Planner:
         alone, everywhere = Item("", answers.backend), [*LINUX, WINDOWS]
         match answers.strategy:
             case "markers":
-                linux = dict.fromkeys(LINUX, answers.linux_backend)
-                return {alone: {**linux, WINDOWS: answers.windows_backend}}
+                on_arm = answers.aarch64_backend or answers.linux_backend
+                # Their order is that of the sources.
+                systems = {LINUX[0]: answers.linux_backend, WINDOWS: answers.windows_backend}
+                return {alone: {**systems, AARCH64: on_arm}}
             case "extras" | "groups":
                 chosen = map(item, answers.backends)
                 return {one: dict.fromkeys(everywhere, one.backend) for one in chosen}
@@ -138,6 +143,15 @@ class _Planner:
             platform: backend if platform in self.line.indexes.get(backend, ()) else "cpu"
             for platform, backend in wanted.items()
         }
+
+    def _served_to(self, package: str, wanted: Mapping[str, str]) -> dict[str, str]:
+        """The same for one package of the family, which may have fewer builds than torch."""
+        served = self._served(wanted)
+        companion = self.line.companions.get(package)
+        if companion is None:
+            return served
+        found = {p: companion.beside(backend, p) for p, backend in served.items()}
+        return {p: backend for p, backend in found.items() if backend}
 
     def _choices(self) -> tuple[Choice, ...]:
         answers = self.answers
@@ -204,6 +218,8 @@ class _Planner:
     # Builds
 
     def _builds(self, platform: str, wanted: Mapping[str, str]) -> list[Build]:
+        if self.answers.strategy == "provided":
+            return []
         if self.answers.backend == AUTO:
             offered = [b for b in self.line.backends() if platform in self.line.indexes[b]]
             return [self._build(platform, b, b) for b in offered or ["cpu"]]
@@ -214,37 +230,44 @@ class _Planner:
         return [self._build(platform, backend, backend)]
 
     def _build(self, platform: str, backend: str, index: str) -> Build:
-        bare = self.line.no_local.get(platform, frozenset())
         unlabelled = not index or platform == MACOS
         versions = {
-            name: version if unlabelled or name in bare else f"{version}+{index}"
+            name: version if unlabelled else version + self._local(name, index, platform)
             for name, version in self.packages.items()
         }
         observed = unlabelled or self.line.verified(index, platform)
         return Build(platform, backend, index and index_name(index), versions, observed)
 
+    def _local(self, package: str, index: str, platform: str) -> str:
+        """The local version of a package beside a build of torch, with its plus; often the same."""
+        companion = self.line.companions.get(package)
+        build = (companion.beside(index, platform) if companion else None) or index
+        bare = package in self.line.no_local.get(platform, ())
+        return "" if bare or (companion and build in companion.no_local) else f"+{build}"
+
     # Sources
 
     def _sources(self) -> dict[str, tuple[Source, ...]]:
-        if self.answers.strategy in ("pypi", "pip"):
+        if self.answers.strategy in ("pypi", "pip", "provided"):
             return {}
-        family: list[Source] = []
+        family: dict[str, list[Source]] = {name: [] for name in self.packages}
         tritons: dict[str, list[Source]] = {}
         for chosen, wanted in self._wanted().items():
+            for name, entries in family.items():
+                served = self._served_to(name, wanted)
+                # The backend that was asked for stands before the CPU index that steps in for it.
+                for backend in dict.fromkeys([*wanted.values(), *served.values()]):
+                    covered = {p for p, other in served.items() if other == backend}
+                    if where := marker(covered, self.answers.platforms):
+                        entries.append(Source(index_name(backend), where, chosen.name))
             served = self._served(wanted)
-            # The backend that was asked for stands before the CPU index that steps in for it.
-            for backend in dict.fromkeys([*wanted.values(), *served.values()]):
-                covered = {p for p, other in served.items() if other == backend}
-                if where := marker(covered, self.answers.platforms):
-                    family.append(Source(index_name(backend), where, chosen.name))
             for backend in dict.fromkeys(served.values()):
                 alone = {p: b for p, b in wanted.items() if served[p] == backend}
                 for triton in self._tritons(alone):
                     tritons.setdefault(triton.name, []).append(
                         Source(index_name(backend), triton.marker, chosen.name)
                     )
-        found = {name: tuple(family) for name in self.packages}
-        return found | {name: tuple(entries) for name, entries in tritons.items()}
+        return {name: tuple(entries) for name, entries in (family | tritons).items()}
 
     # What docs/pytorch.md says beside the table
 
@@ -263,15 +286,29 @@ class _Planner:
                 )
         return Notes(
             stand_in=stand_in,
+            beside=self._beside(choices),
             macos=any(b.platform == MACOS and not b.index for b in choices[0].builds),
             pypi=tuple((" and ".join(on), name) for name, on in by_backend.items()),
             older=self._older({build.backend for c in choices for build in c.builds}),
             downloads=self._downloads(),
         )
 
+    def _beside(self, choices: tuple[Choice, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The companions with a CPU build beside torch's, and beside which builds of torch."""
+        builds = [b for c in choices for b in c.builds if b.index and b.platform != MACOS]
+        found: dict[str, dict[str, None]] = {}
+        for name, companion in self.line.companions.items():
+            for build in builds if name in self.packages else []:
+                if companion.beside(build.backend, build.platform) != build.backend:
+                    where = f"{label(build.backend)} on {PLATFORMS[build.platform].label}"
+                    found.setdefault(name, {})[where] = None
+        return tuple((name, tuple(where)) for name, where in found.items())
+
     def _downloads(self) -> tuple[tuple[str, str], ...]:
         """The known sizes of the builds that are asked for; a stand-in's would mislead."""
-        kinds = set()
+        kinds: set[str] = set()
+        if self.answers.strategy == "provided":
+            return ()
         for wanted in self._wanted().values():
             for platform in set(self.answers.platforms) & set(LINUX):
                 asked_for = wanted.get(platform) or self.line.pypi[platform]
@@ -296,7 +333,8 @@ class _Planner:
         return None
 
     def _oldest(self, backend: str, line: str) -> tuple[int, int] | None:
-        """The oldest compute capability of a CUDA build on the machines of the project."""
+        """The oldest compute capability of a CUDA build on the machines of the project: that for
+        x86-64, where it is one of them."""
         if kind(backend) != "cuda":
             return None
         codes = [
@@ -316,15 +354,16 @@ class _Planner:
     def _need(self, backend: str, builds: list[Build]) -> Need:
         on = {build.platform for build in builds if build.backend == backend}
         built = {m: self.tables.architectures(backend, self.line.name, m) for m in _machines(on)}
-        of_cuda = {m: codes for m, codes in built.items() if codes and kind(backend) == "cuda"}
-        oldest = {m: min(map(compute_capability, codes)) for m, codes in of_cuda.items()}
+        if kind(backend) == "cuda":
+            built = {m: list(self.tables.capabilities(codes)) for m, codes in built.items()}
+        jetson = set(self.tables.gpus["jetson"]) & set(built.get("aarch64", ()))
         return Need(
             backend=backend,
             label=label(backend),
             linux_driver=self._driver(backend, "linux") if on & set(LINUX) else "",
             windows_driver=self._driver(backend, "windows") if WINDOWS in on else "",
-            architectures=tuple(dict.fromkeys(a for codes in built.values() for a in codes)),
-            arm=".".join(map(str, oldest["aarch64"])) if len(set(oldest.values())) > 1 else "",
+            gpus={machine: tuple(names) for machine, names in built.items()},
+            jetson_driver=self.tables.jetson_driver if jetson else "",
         )
 
     def _driver(self, backend: str, system: str) -> str:

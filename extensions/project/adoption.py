@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +20,37 @@ from ..questions import names
 from ..questions.contract import KEYS, PYPI_URL, PYTORCH_URL, Answers, Item, Known, asked, item
 from ..questions.refusals import why_not_any
 from ..tables.backends import AUTO, nearest_backend
-from ..tables.platforms import LINUX, MACOS, PLATFORMS, WINDOWS
+from ..tables.platforms import AARCH64, LINUX, MACOS, PLATFORMS, WINDOWS
 from ..tables.releases import Line, Tables, minor
 from .builds import Cell, after, before, likeness
 from .foreign import refusal
 from .locked import Lock
-from .setup import DEPENDENCIES, CannotAdopt, Choice, Setup, Stated, at, bounds, parse, read
+from .setup import (
+    DEPENDENCIES,
+    LEADERS,
+    CannotAdopt,
+    Choice,
+    Setup,
+    Stated,
+    at,
+    bounds,
+    parse,
+    read,
+)
+from .there import Adopted
 
 # What `uv init` writes for whoever gives none.
 NO_DESCRIPTION = "Add your description here"
 # What is asked of a project if its set-up does not tell.
 _OF_TORCH = (
-    *("torch_version", "strategy", "backend", "linux_backend", "windows_backend", "backends"),
-    *("default_backend", "packages"),
+    *("torch_version", "strategy", "backend", "linux_backend", "aarch64_backend"),
+    *("windows_backend", "backends", "default_backend", "packages"),
 )
 # The strategy that an answer speaks of.
 _SPEAKS_OF = {
     "backend": "index",
     "linux_backend": "markers",
+    "aarch64_backend": "markers",
     "windows_backend": "markers",
     "backends": "groups",
     "default_backend": "groups",
@@ -54,17 +67,6 @@ _LICENSES = {
     "mit license": "MIT",
     "licenseref-proprietary": "proprietary",
 }
-
-
-@dataclass(frozen=True)
-class Adopted:
-    """The answers of a project that is there; empty for a new one.
-
-    `open` are the questions that its files do not answer.
-    """
-
-    answers: Mapping[str, Any] = field(default_factory=dict)
-    open: frozenset[str] = frozenset()
 
 
 def adopt(folder: Path, tables: Tables, given: Known) -> Adopted:
@@ -231,6 +233,9 @@ class _Reader:
         cells = [self._before(p, s, found.line) for s in self.selections for p in PLATFORMS]
         read = any(c.kind in ("pypi", "index") or c.backend for c in cells)
         unread = [] if read else [*_OF_TORCH]
+        if found.answers["strategy"] == "provided":
+            # What is there is not in its files, but for bounds.
+            unread = [] if any(self._bounding()) else ["torch_version"]
         if not self.setup.requires_python:
             unread.append("python_version")
         if "default_backend" in found.answers and not (self.setup.plain & {*self.setup.choices}):
@@ -283,11 +288,10 @@ class _Reader:
 
     def _bounding(self) -> Iterator[tuple[Stated, int]]:
         """What bounds the line, with the number of platforms on which it does."""
-        family = ("torch", "torchvision", "torchaudio")
         for one in self.setup.everything():
             marker = one.requirement.marker
             on = [p for p in PLATFORMS if marker is None or self.setup.holds(marker, p)]
-            if one.name in family and on:
+            if one.name in LEADERS and on:
                 yield one, len(on)
 
     # Candidates
@@ -310,6 +314,9 @@ class _Reader:
         self, rows: Mapping[frozenset[Choice], Mapping[str, Cell]], lines: list[Line]
     ) -> Iterator[Known]:
         """Answers for strategy and backends that the builds of the set-up speak for."""
+        if self.setup.provided and self._given_strategy() in ("", "provided"):
+            yield {"strategy": "provided"}
+            return
         cells = [cell for row in rows.values() for cell in row.values()]
         backends = list(dict.fromkeys(c.backend for c in cells if c.kind != "pypi" and c.backend))
         # `[tool.uv.pip]` is for `uv pip` alone: whoever has other sources goes on to sync.
@@ -323,8 +330,9 @@ class _Reader:
             yield {"strategy": "index", "backend": backend}
         for row in rows.values():
             linux = next((row[p].backend for p in LINUX if row[p].backend), "cpu")
-            windows = row[WINDOWS].backend or "cpu"
-            yield {"strategy": "markers", "linux_backend": linux, "windows_backend": windows}
+            on_arm, windows = row[AARCH64].backend or linux, row[WINDOWS].backend or "cpu"
+            shape = {"strategy": "markers", "linux_backend": linux, "windows_backend": windows}
+            yield {**shape, "aarch64_backend": on_arm}
         for kind_of_list in ("extra", "group"):
             yield from self._switches(kind_of_list)
         if strategy := self._given_strategy():
@@ -344,7 +352,8 @@ class _Reader:
                 case "index" | "pip":
                     shape["backend"] = backend
                 case "markers":
-                    shape |= {"linux_backend": backend, "windows_backend": "cpu"}
+                    shape |= dict.fromkeys(("linux_backend", "aarch64_backend"), backend)
+                    shape["windows_backend"] = "cpu"
                 case "extras" | "groups" if both:
                     shape["backends"] = both
             if strategy == "groups" and both:
@@ -419,6 +428,10 @@ class _Reader:
         for key, value in shape.items():
             if key in ("backend", "linux_backend", "windows_backend", "default_backend"):
                 moved[key] = _on(line, value, exact)
+            elif key == "aarch64_backend":
+                on_arm = _on(line, value, exact)
+                # Of a backend without wheels there it is the CPU build.
+                moved[key] = on_arm and (on_arm if AARCH64 in line.indexes[on_arm] else "cpu")
             elif key == "backends":
                 pairs = [(item(text), _on(line, item(text).backend, exact)) for text in value]
                 moved[key] = [b and _item(one, b) for one, b in pairs]
@@ -447,7 +460,7 @@ class _Reader:
         chosen = {(of, item(text).name) for text in shape.get("backends", ()) if of}
         places = {DEPENDENCIES, *self.setup.plain, *chosen}
         there = {s.name for s in self.setup.everything() if s.place in places}
-        return [name for name in ("torchvision", "torchaudio") if name in there]
+        return [name for name in LEADERS[1:] if name in there]
 
     def _used(self) -> list[Any]:
         origins = [self.setup.origin(p, s) for s in self.selections for p in PLATFORMS]
@@ -459,7 +472,11 @@ class _Reader:
             return str(self.given["index_url"])
         bases = [o.base for o in self._used()]
         url = max(dict.fromkeys(bases), key=bases.count, default=PYTORCH_URL)
-        if reason := names.index_url_refusal(url, self.tables.backends()):
+        every, pattern = self.tables.backends(), names.pattern_of(url)
+        if names.index_url_refusal(url, every) and not names.index_url_refusal(pattern, every):
+            # The same in other words: a base may not speak of one build.
+            url = pattern
+        if reason := names.index_url_refusal(url, every):
             raise CannotAdopt(f"its index of PyTorch is {url}, and {reason}")
         return url
 
@@ -493,16 +510,17 @@ def _allows(one: Stated, line: Line) -> bool:
     if one.requirement.url:
         named = re.search(rf"/{one.name}-(\d+\.\d+)\.\d", one.requirement.url)
         return named is None or one.name != "torch" or named[1] == line.name
-    own = line.torch if one.name == "torch" else None
-    if own is None:
+    first = own = line.torch
+    if one.name != "torch":
         companion = line.companions.get(one.name)
         if companion is None:
             return False
-        own = companion.version
-    series, last = own.rsplit(".", 1)
+        first, own = companion.first, companion.version
+    (major, oldest, *_), (_, newest, last) = minor(first), (*minor(own), 0)[:3]
     return any(
-        one.specifier.contains(f"{series}.{patch}{local}", prereleases=True)
-        for patch in range(int(last) + 1)
+        one.specifier.contains(f"{major}.{number}.{patch}{local}", prereleases=True)
+        for number in range(oldest, newest + 1)
+        for patch in range(last + 1 if number == newest else 10)
         for local in ("", *_locals(one.specifier))
     )
 

@@ -63,6 +63,8 @@ def _anchor(name: str, toml: TomlText, parts: Parts) -> Statement | None:
                 is_it = path[-1] in parts.choices and path[:-1] == _table(parts)
             case "managed":
                 is_it = path == (*UV, "managed") and not parts.managed
+            case "excluded":
+                is_it = path == (*UV, "exclude-dependencies") and bool(parts.excluded)
             case "environments":
                 is_it = path == (*UV, "environments")
             case "sources":

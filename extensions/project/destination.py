@@ -109,3 +109,8 @@ def _in_the_way(folder: Path, template: Path) -> str | None:
             what = "folder" if target.is_dir() else "special file"
             return f"{target} is a {what}, and a project has a file there. {_MOVE}"
     return None
+
+
+def is_versioned(folder: Path) -> bool:
+    """Whether a folder lies in a git repository."""
+    return any((place / ".git").exists() for place in (folder, *folder.parents))

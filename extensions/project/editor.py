@@ -22,6 +22,8 @@ from ..questions.contract import PYPI_URL, PYTORCH_URL, Known
 from ..questions.names import FAMILY, PLACEHOLDER, toml_string
 from ..tables.backends import slug
 from ..tables.platforms import PLATFORMS
+from ..tables.provided import CUDA_LIBRARIES
+from ..tables.releases import companions
 from . import comments
 from .requirements import admits_older, meets, merged, name_of, within
 from .toml_text import Path, TomlText
@@ -43,7 +45,7 @@ DEPENDENCIES: Path = (*PROJECT, "dependencies")
 UV: Path = ("tool", "uv")
 SOURCES, INDEXES = (*UV, "sources"), (*UV, "index")
 TABLES: Mapping[str, Path] = {"extra": EXTRAS, "group": GROUPS}
-TORCH = frozenset({"torch", "torchvision", "torchaudio"})
+TORCH = frozenset({"torch", *companions()})
 # `triton` by itself is a package that people import; the others come with a build of torch.
 TRITONS = FAMILY - TORCH - {"triton"}
 _BUILD = re.compile(r"cpu|xpu|cu\d{2,}|rocm\d[\d.]*")
@@ -75,6 +77,7 @@ class Before:
     index_url: str = PYTORCH_URL
     pypi_url: str = PYPI_URL
     unmanaged: bool = False
+    excluded: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, known: Known) -> Before:
@@ -85,12 +88,13 @@ class Before:
             kind=strategy.removesuffix("s") if choices else "",
             choices=tuple(slug(item.partition("=")[0]) for item in choices),
             packages=frozenset({"torch", *known.get("packages", ())}),
-            in_dependencies=strategy != "extras",
+            in_dependencies=strategy not in ("extras", "provided"),
             python_version=known.get("python_version", ""),
             environments=tuple(PLATFORMS[p].marker for p in platforms if p in PLATFORMS),
             index_url=known.get("index_url", PYTORCH_URL).rstrip("/"),
             pypi_url=known.get("pypi_url", PYPI_URL).rstrip("/"),
             unmanaged=strategy == "pip",
+            excluded=FAMILY | CUDA_LIBRARIES if strategy == "provided" else frozenset(),
         )
 
 
@@ -141,6 +145,8 @@ class _Editor:
         self.before = before or Before()
         self.plan = after
         self.parts: Parts = parts_of(after)
+        # A package of the version before may be in no table any more.
+        self.ours = TORCH | TRITONS | self.before.packages
         self.said: list[str] = []
         listed = [*self.parts.dependencies, *(r for rs in self.parts.choices.values() for r in rs)]
         self.family = {name_of(text): text for text in listed}
@@ -154,8 +160,9 @@ class _Editor:
         self._default_groups()
         self._conflicts()
         self._managed()
-        for key in ("environments", "required-environments"):
-            self._environments(key)
+        self._excluded()
+        self._environments()
+        self._required_environments()
         self._constraints()
         self._sources()
         self._indexes()
@@ -209,14 +216,14 @@ class _Editor:
         self._follow()
         for name, wanted in self.parts.choices.items():
             path = (*TABLES[self.parts.kind], name)
-            self._family_in(self._found(path), wanted, TORCH | TRITONS)
+            self._family_in(self._found(path), wanted, self.ours)
         for name in self.before.choices:
             if self.before.kind == self.parts.kind and name in self.parts.choices:
                 continue
             path = (*TABLES[self.before.kind], name)
             if self.toml.get(path) is None:
                 continue
-            self._family_in(path, (), TORCH | TRITONS)
+            self._family_in(path, (), self.ours)
             if not self.toml.get(path):
                 self.toml.remove(path)
             else:
@@ -381,17 +388,39 @@ class _Editor:
         elif self.parts.managed and self.before.unmanaged and self.toml.get(path) is False:
             self.toml.remove(path, prune=False)
 
-    def _environments(self, key: str) -> None:
-        path = (*UV, key)
-        now = self.toml.get(path)
-        wanted = self.parts.environments if key == "environments" else self.parts.required
+    def _excluded(self) -> None:
+        path = (*UV, "exclude-dependencies")
+        now, wanted = self.toml.get(path), self.parts.excluded
+        if now is None:
+            if wanted:
+                self.toml.set(path, many_lines(map(toml_string, wanted)))
+            return
+        present = [name_of(item) for item in now]
+        ours = self.before.excluded - {*wanted}
+        gone = [number for number, name in enumerate(present) if name in ours]
+        missing = [name for name in wanted if name not in present]
+
+        def change(items: Any) -> None:
+            for number in reversed(gone):
+                del items[number]
+            for name in missing:
+                insert(items, name)
+
+        if len(gone) == len(now) and not missing:
+            self.toml.remove(path, prune=False)
+        elif gone or missing:
+            self.toml.edit(path, change)
+
+    def _environments(self) -> None:
+        path = (*UV, "environments")
+        now, wanted = self.toml.get(path), self.parts.environments
         if now is None:
             # One that was adopted without, or whose owner removed it, goes on without.
             # Not so where torch stands beside its choices: uv would lock for macOS what they have
             # on Linux.
             new = self.adopts or self.before.kind != self.parts.kind
             beside = bool(self.parts.kind) and new and self._requires_torch()
-            if wanted and (self.before.unmanaged or (beside and key == "environments")):
+            if wanted and (self.before.unmanaged or beside):
                 self.toml.set(path, many_lines(map(toml_string, wanted)))
             return
         if self.adopts:
@@ -407,17 +436,29 @@ class _Editor:
         else:
             self._put_list(path, list(map(toml_string, after)))
 
+    def _required_environments(self) -> None:
+        """Versions below 0.3 wrote it; it refuses packages that are for Linux alone."""
+        path = (*UV, "required-environments")
+        now = self.toml.get(path)
+        if not self.aged or not isinstance(now, list):
+            return
+        written = set(map(_marker, self.before.environments))
+        own = [item for item in now if _marker(item) not in written]
+        if not own:
+            self.toml.remove(path, prune=False)
+        elif own != now:
+            self._put_list(path, list(map(toml_string, own)))
+
     def _constraints(self) -> None:
         """The bounds stood here before they stood in the requirements."""
         path = (*UV, "constraint-dependencies")
         items = self.toml.get(path)
         if self.adopts or not isinstance(items, list):
             return
-        ours = TORCH | TRITONS
         gone = [
             number
             for number, item in enumerate(items)
-            if name_of(item) in ours and _BOUNDS.fullmatch(item)
+            if name_of(item) in self.ours and _BOUNDS.fullmatch(item)
         ]
         if len(gone) == len(items):
             self.toml.remove(path, prune=False)
@@ -443,11 +484,12 @@ class _Editor:
                 self.toml.remove((*SOURCES, spelled[package]))
 
     def _indexes(self) -> None:
-        last = -1
+        last, more = -1, self._said_of_all()
         for wanted in self.parts.indexes:
             number = self._place_of(wanted)
             if number is None:
-                lines = "".join(f"{key} = {to_toml(value)}\n" for key, value in wanted.items())
+                whole = wanted if wanted.get("default") else {**wanted, **more}
+                lines = "".join(f"{key} = {to_toml(value)}\n" for key, value in whole.items())
                 last = last + 1 if last >= 0 else self._first_index()
                 self.toml.insert_table(INDEXES, last, lines, UV)
                 continue
@@ -472,6 +514,14 @@ class _Editor:
                 self.toml.remove((*INDEXES, number))
         if self.toml.get(INDEXES) == []:
             self.toml.remove(INDEXES)
+
+    def _said_of_all(self) -> dict[str, Any]:
+        """What an owner says of each of PyTorch's indexes, and so wants of a new one as well."""
+        entries = self.toml.get(INDEXES) or []
+        ours = [e for e in entries if self._is_ours(e) and not e.get("default")]
+        said = {e["exclude-newer"] for e in ours if isinstance(e.get("exclude-newer"), str | bool)}
+        everywhere = all("exclude-newer" in e for e in ours)
+        return {"exclude-newer": said.pop()} if everywhere and len(said) == 1 else {}
 
     def _say_renamed(self, old: str, new: str) -> None:
         """uv reads the login of an index from variables that have its name."""

@@ -58,6 +58,8 @@ class _Report:
             if any(cell != "-" for pair in cells.values() for cell in pair):
                 rows.append((command, "before", "after"))
                 rows += [(f"  {PLATFORMS[p].label}", *pair) for p, pair in cells.items()]
+        if not rows:
+            return "PyTorch's builds: nothing installs any, neither before nor after."
         widths = [max(len(row[column]) for row in rows) for column in range(2)]
         lines = [f"{row[0]:{widths[0]}}  {row[1]:{widths[1]}}  {row[2]}".rstrip() for row in rows]
         return "\n".join(["PyTorch's builds:", *lines])
@@ -132,7 +134,7 @@ class _Report:
 
     def _of_bounds(self) -> Iterator[str]:
         """Bounds that exclude the line, which the project's file no longer has."""
-        versions = self.plan.packages
+        versions = self.plan.packages if self.plan.strategy != "provided" else {}
         for one in self.before.everything():
             here = versions.get(one.name)
             if here is None or one.requirement.url:

@@ -16,9 +16,10 @@ from packaging.utils import canonicalize_name
 
 from ..questions.names import PLACEHOLDER, PYTORCH_URL
 from ..tables.platforms import PLATFORMS
+from ..tables.releases import companions
 
 # torch, and what tells its line where torch itself is not stated.
-LEADERS = ("torch", "torchvision", "torchaudio")
+LEADERS = ("torch", *companions())
 _BUILD = re.compile(r"(?<![a-z0-9])(cpu|xpu|cu\d{2,3}|rocm\d+(?:\.\d+)+)(?![a-z0-9])")
 _LOCAL = re.compile(r"\+(cpu|xpu|cu\d{2,3}|rocm\d+(?:\.\d+)+)\b")
 _SYSTEMS = {
@@ -88,7 +89,7 @@ class Origin:
 @dataclass(frozen=True)
 class Setup:
     """What a project says of its packages. `selection` is always a collection of choices beside
-    `dependencies`."""
+    `dependencies`, and `provided` says that nothing installs torch, whatever requires it."""
 
     name: str
     requires_python: str
@@ -102,6 +103,7 @@ class Setup:
     pip: Mapping[str, Any] = field(default_factory=dict)
     python: str = "3.12"
     exclude_newer: str = ""
+    provided: bool = False
 
     @property
     def leader(self) -> str:
@@ -170,6 +172,8 @@ class Setup:
     def origin(self, platform: str, selection: Collection[Choice]) -> Origin:
         """Where torch comes from on a platform, for a selection."""
         leader = self.leader
+        if self.provided:
+            return Origin("none")
         found = [s for s in self.stated(selection, platform) if s.name == leader]
         if not leader or not found:
             return Origin("none")
@@ -361,6 +365,22 @@ def _read(content: Mapping[str, Any], settings: Mapping[str, Any], others: Seque
         pip=dict(uv.get("pip", {})),
         exclude_newer=_day(uv.get("exclude-newer-package", {}).get("torch"))
         or _day(uv.get("exclude-newer")),
+        provided=_is_provided(uv),
+    )
+
+
+def _is_provided(uv: Mapping[str, Any]) -> bool:
+    """Whether torch is excluded, or overridden by one that no platform wants: both are told to
+    whoever has it already."""
+    names = [name for name in uv.get("exclude-dependencies", []) if isinstance(name, str)]
+    if "torch" in map(canonicalize_name, names):
+        return True
+    texts = [text for text in uv.get("override-dependencies", []) if isinstance(text, str)]
+    markers = [r.marker for r in map(parsed, texts) if r and canonicalize_name(r.name) == "torch"]
+    return bool(markers) and not any(
+        marker is None or marker.evaluate(environment(platform, "3.12"))
+        for marker in markers
+        for platform in PLATFORMS
     )
 
 

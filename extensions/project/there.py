@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from ..questions.contract import Known, read
-from .own import owned
+from . import place
 
 INSTALL = "uv tool install copier --with copier-template-extensions --with tomlkit"
 
@@ -22,11 +22,14 @@ class There:
     """`answers` are those recorded by an earlier render; None if there was none.
 
     `text` is that of `pyproject.toml`; None where there is no such file. Its newlines are as they
-    are in the file.
+    are in the file. `places` are the answers to `place` that fit, the best one first, and `odd` is
+    why a `pyproject.toml` above the folder could not be asked.
     """
 
     text: str | None = None
     answers: Known | None = None
+    places: tuple[str, ...] = ("repository",)
+    odd: str = ""
 
     @property
     def adopts(self) -> bool:
@@ -39,11 +42,26 @@ class There:
         return "" if self.answers is None else json.dumps(self.answers)
 
 
+@dataclass(frozen=True)
+class Adopted:
+    """The answers of a project that is there; empty for a new one.
+
+    `open` are the questions that its files do not answer.
+    """
+
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    open: frozenset[str] = frozenset()
+
+
 def look(folder: Path, answers_file: str) -> There:
     """Raises UnicodeDecodeError for a `pyproject.toml` that is not UTF-8."""
     file = folder / "pyproject.toml"
     text = file.read_bytes().decode("utf-8") if file.is_file() else None
-    return There(text, recorded_answers(folder / answers_file))
+    try:
+        places, odd = place.places(folder), ""
+    except place.Unreadable as error:
+        places, odd = place.places(folder, workspaces=False), str(error)
+    return There(text, recorded_answers(folder / answers_file), places, odd)
 
 
 def recorded_answers(file: Path) -> Known | None:
@@ -74,6 +92,7 @@ def refusal(there: There) -> str | None:
             f"Nearest: {INSTALL}"
         )
     from .editor import CannotEdit, parsed
+    from .own import owned
 
     try:
         parsed(there.text)

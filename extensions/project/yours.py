@@ -41,7 +41,7 @@ def left_to_the_owner(
             yield f"{key}: {place} yours, and as before"
     plan = make_plan(tables, Answers.complete(after))
     yield from _packages(pyproject, tables, plan, before, after)
-    yield from _pinned_python(folder, pyproject, plan)
+    yield from _pinned_python(folder, pyproject, plan, before)
     yield from _commands(folder, tables, plan, before)
 
 
@@ -81,11 +81,18 @@ def _listed(pyproject: str) -> set[str]:
     return {str(canonicalize_name(re.split(r"[^\w.-]", text)[0])) for text in texts}
 
 
-def _pinned_python(folder: Path, pyproject: str, plan: Plan) -> Iterator[str]:
+def _pinned_python(folder: Path, pyproject: str, plan: Plan, before: Known) -> Iterator[str]:
     file = folder / ".python-version"
     if not file.is_file():
         return
     pinned = file.read_text("utf-8", errors="replace").strip()
+    if plan.strategy == "provided":
+        if before.get("strategy") != "provided":
+            yield (
+                f".python-version: uv looks for Python {pinned}, and the one that has torch may be "
+                "another: `git rm .python-version`"
+            )
+        return
     bounds = tomllib.loads(pyproject.removeprefix("\ufeff"))["project"].get("requires-python", "")
     try:
         excluded = re.fullmatch(r"3\.\d+(\.\d+)?", pinned) and not any(
@@ -108,8 +115,14 @@ def _commands(folder: Path, tables: Tables, plan: Plan, before: Known) -> Iterat
     except (KeyError, ValueError):
         # Answers of an old version that nobody can give any more.
         return
-    if then.install == plan.install or not file.is_file():
+    if (then.install, then.venv) == (plan.install, plan.venv) or not file.is_file():
         return
     text = file.read_text("utf-8", errors="replace")
+    if plan.strategy == "provided" and plan.venv not in text:
+        yield f"README.md does not say `{plan.venv}`, which comes first from now on"
+    if then.strategy == "provided" and then.venv in text:
+        yield f"README.md still says `{then.venv}`, and nothing is to be seen there from now on"
+    if then.install == plan.install:
+        return
     if re.search(rf"^{re.escape(then.install)}$", text, re.MULTILINE):
         yield f"README.md still says `{then.install}`, which is `{plan.install}` from now on"

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from types import MappingProxyType
 from typing import Any
 
-from ..tables.backends import AUTO, kind, label, nearest_backend
-from ..tables.platforms import MACOS, PLATFORMS, WINDOWS
+from ..tables.backends import AUTO, kind, nearest_backend
+from ..tables.platforms import AARCH64, MACOS, PLATFORMS, WINDOWS
 from ..tables.releases import Line, Tables, minor
 from . import names
 from .contract import (
@@ -26,9 +26,16 @@ from .contract import (
 )
 from .machine import Machine, fitting_backends
 from .policy import policy_of
-from .refusals import why_not, why_not_any
+from .refusals import has_companions, why_not, why_not_any
 
 NOT_VERIFIED = "not verified"
+# What a person knows who does not know the backend's name.
+_RUNS_ON = {
+    "cpu": "computers without a GPU",
+    "cuda": "NVIDIA GPUs",
+    "rocm": "AMD GPUs",
+    "xpu": "Intel GPUs",
+}
 
 
 def choices(key: str, tables: Tables, known: Known) -> dict[str, str]:
@@ -60,8 +67,9 @@ def _choices(key: str, tables: Tables, known: Known) -> dict[str, str]:
         offered = [one.backend for one in items(known)]
     if key == "backends":
         return _items(tables, line, known.get(key, ()))
-    if key == "windows_backend" and WINDOWS in known.get("platforms", PLATFORMS):
-        offered = [b for b in offered if WINDOWS in line.indexes[b]]
+    on = {"aarch64_backend": AARCH64, "windows_backend": WINDOWS}.get(key, "")
+    if on in known.get("platforms", PLATFORMS):
+        offered = [b for b in offered if on in line.indexes[b]]
     found = {_backend_label(tables, line, b): b for b in offered if b in line.indexes}
     if key == "backend" and known.get("strategy") == "pip":
         found["auto: what uv finds on the machine"] = AUTO
@@ -105,7 +113,7 @@ def successor(key: str, tables: Tables, known: Known, previous: Any) -> Any:
     """
     line = _line(tables, known)
     match key:
-        case "backend" | "linux_backend" | "windows_backend":
+        case "backend" | "linux_backend" | "aarch64_backend" | "windows_backend":
             value = nearest_backend(choices(key, tables, known).values(), previous)
         case "default_backend":
             # An item that moved to another backend has the name that it had.
@@ -124,6 +132,8 @@ def successor(key: str, tables: Tables, known: Known, previous: Any) -> Any:
             oldest_first = sorted(tables.lines, key=minor)
             newer = (name for name in oldest_first if minor(name) > minor(previous))
             value = next(newer, oldest_first[-1])
+        case "index_url":
+            value = names.pattern_of(previous)
         case "packages" | "platforms" | "containers":
             value = [x for x in previous if why_not(key, tables, {**known, key: [x]}) is None]
         case _:
@@ -179,11 +189,11 @@ def _line_label(line: Line) -> str:
 def _backend_label(tables: Tables, line: Line, backend: str) -> str:
     details = []
     if floor := tables.driver_floor(backend, "linux"):
-        details.append(f"NVIDIA driver {floor} or newer")
+        details.append(f"driver {floor} or newer")
     if not line.verified(backend):
         details.append(NOT_VERIFIED)
     note = f" ({', '.join(details)})" if details else ""
-    return f"{backend}: {label(backend)}{note}"
+    return f"{backend}: {_RUNS_ON[kind(backend)]}{note}"
 
 
 def _candidates(
@@ -205,6 +215,9 @@ def _candidates(
             yield tables.default_line()
             yield from tables.lines
         case "python_version":
+            if known.get("strategy", _strategy(known)) == "provided":
+                # That of an image, which may be older than a project would choose.
+                yield line.first_python
             yield line.default_python
             yield from reversed(line.pythons)
         case "strategy":
@@ -217,12 +230,16 @@ def _candidates(
         case "linux_backend":
             yield from _newest_cuda(line, known)
             yield "cpu"
+        case "aarch64_backend":
+            yield known.get("linux_backend", "cpu")
+            yield "cpu"
         case "windows_backend":
             yield "cpu"
         case "backends":
             wanted = known.get("default_backend", "cpu")
             if asked("default_backend", known) and wanted != "cpu":
                 yield ["cpu", wanted]
+            yield from (["cpu", here] for here in fitting_backends(tables, line, machine())[:1])
             yield from (["cpu", cuda] for cuda in _newest_cuda(line, known))
             yield from (["cpu", b] for b in line.backends() if kind(b) not in ("cpu", "cuda"))
         case "default_backend":
@@ -234,19 +251,26 @@ def _candidates(
             yield []
         case "platforms":
             yield list(PLATFORMS)
+            # A companion may have wheels for fewer.
+            yield [p for p in PLATFORMS if has_companions(line, {**known, key: [p]})]
         case "index_url":
             yield PYTORCH_URL
+        case "place":
+            yield "repository"
         case "example":
             yield "training" if known.get("launcher", "none") != "none" else "none"
             yield "none"
         case "ci":
             yield "github"
+            yield "none"
         case "containers":
             yield []
             # For a launcher that was given in advance.
             yield ["docker"]
         case "launcher":
             yield "none"
+        case "base_image":
+            yield tables.image(line.name)
         case "type_checker":
             yield "ty"
         case "pypi_url":
@@ -261,8 +285,10 @@ def _strategy(known: Known) -> str:
     """The strategy that the answers given in advance speak of, else the default."""
     if "backend" in known:
         return "index"
-    if "linux_backend" in known or "windows_backend" in known:
+    if {"linux_backend", "aarch64_backend", "windows_backend"} & set(known):
         return "markers"
+    if "base_image" in known:
+        return "provided"
     only_macos = set(known.get("platforms", ())) == {MACOS}
     return "pypi" if only_macos and "backends" not in known else DEFAULT_STRATEGY
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from ..tables.backends import AUTO, slug
-from ..tables.platforms import LINUX, MACOS, PLATFORMS, WINDOWS
+from ..tables.platforms import AARCH64, LINUX, MACOS, PLATFORMS, WINDOWS
 from .names import PYPI_URL, PYTORCH_URL, URL_KEYS, base_url, normal_url
 
 # The questions whose values are the same whatever was answered before.
@@ -23,12 +23,13 @@ VALUES: Mapping[str, Mapping[str, str]] = {
         "other": "another one, which you add yourself",
     },
     "strategy": {
-        "pypi": "only PyPI: CUDA on Linux, CPU on Windows, MPS on macOS",
-        "index": "one PyTorch index for all platforms that it serves",
-        "markers": "another index per operating system",
-        "extras": "uv sync --extra cpu, or --extra cu130",
-        "groups": "dependency groups with a default: plain uv sync is right",
-        "pip": "the uv pip interface, without a lock",
+        "pypi": "what PyPI has: CUDA on Linux, CPU on Windows, MPS on macOS",
+        "index": "one build for all machines",
+        "markers": "one build per operating system",
+        "extras": "chosen at install: uv sync --extra cpu, or --extra cu130",
+        "groups": "chosen at install, with a default: plain uv sync is right",
+        "pip": "uv pip install, without a lock",
+        "provided": "torch is there already: an NGC image, a Jetson, a cluster",
     },
     "example": {
         "none": "an empty package with a device helper",
@@ -54,6 +55,11 @@ VALUES: Mapping[str, Mapping[str, str]] = {
         "mypy": "mypy",
         "none": "none",
     },
+    "place": {
+        "repository": "at the top of a repository of its own",
+        "folder": "in a folder of a repository",
+        "member": "in a uv workspace, as a member of it",
+    },
     "authenticate": {
         "auto": "no: it may be read by everybody who reaches it",
         "always": "yes: uv reads it from the environment or ~/.netrc",
@@ -78,21 +84,27 @@ KEYS = (
     "strategy",
     "backend",
     "linux_backend",
+    "aarch64_backend",
     "windows_backend",
     "backends",
     "default_backend",
     "packages",
     "platforms",
     "index_url",
+    "place",
     "example",
     "ci",
     "containers",
     "launcher",
+    "base_image",
     "type_checker",
     "pypi_url",
     "authenticate",
     "template_updates",
 )
+# Whoever says yes to this question is asked all others. It is none of the project's, so that Copier
+# does not record it.
+MORE = "more_questions"
 # A key to the name that it had in an earlier version: an update finds the answer there, and so does
 # whoever still gives it by that name.
 RENAMED: Mapping[str, str] = {}
@@ -105,11 +117,14 @@ WITHOUT_FILES: Mapping[str, tuple[str, ...]] = {
 _ASKED_FOR = {
     "backend": ("index", "pip"),
     "linux_backend": ("markers",),
+    "aarch64_backend": ("markers",),
     "windows_backend": ("markers",),
     "backends": ("extras", "groups"),
     "default_backend": ("groups",),
 }
 BACKEND_KEYS = frozenset(_ASKED_FOR)
+# Beside those, the questions that other answers may leave without a use.
+_SOMETIMES = BACKEND_KEYS | {"authenticate", "base_image", "launcher"}
 
 # What Copier records beside the answers.
 _RECORDED = frozenset({"_commit", "_src_path"})
@@ -165,6 +180,10 @@ def asked(key: str, known: Known) -> bool:
         return is_mirrored(known)
     if key == "launcher":
         return known.get("example", "training") == "training"
+    if key == "base_image":
+        return known.get("strategy") == "provided" and bool(known.get("containers"))
+    if key == "aarch64_backend" and AARCH64 not in known.get("platforms", PLATFORMS):
+        return False
     return key not in _ASKED_FOR or known.get("strategy") in _ASKED_FOR[key]
 
 
@@ -203,8 +222,8 @@ def given_refusal(given: Collection[str], taken: Collection[str]) -> str | None:
     answers in advance, those of earlier versions among them: where nothing is left to be asked, a
     name that is not known does no harm.
     """
-    known = {*KEYS, *RENAMED.values()}
-    always = set(KEYS) - BACKEND_KEYS - {"authenticate", "launcher"}
+    known = {*KEYS, MORE, *RENAMED.values()}
+    always = set(KEYS) - _SOMETIMES
     everything = always <= set(given)
     for name in given:
         if name in taken or not (name in known or name in _RECORDED or everything):
@@ -244,13 +263,16 @@ class Answers:
     index_url: str = PYTORCH_URL
     backend: str = ""
     linux_backend: str = ""
+    aarch64_backend: str = ""
     windows_backend: str = ""
     backends: tuple[str, ...] = field(default=())
     default_backend: str = ""
+    place: str = "repository"
     example: str = "none"
     ci: str = "none"
     containers: tuple[str, ...] = field(default=())
     launcher: str = "none"
+    base_image: str = ""
     type_checker: str = "none"
     pypi_url: str = PYPI_URL
     authenticate: str = "auto"
@@ -258,10 +280,15 @@ class Answers:
 
     @classmethod
     def complete(cls, known: Known) -> Answers:
-        """From known answers. Raises KeyError for one that is missing."""
-        # Before there was the question, torchrun was started by hand.
-        known = {"launcher": "none", **known}
+        """From known answers. Raises KeyError for one that is missing.
+
+        Those of an earlier version have one backend for both machines of Linux, and start torchrun
+        by hand.
+        """
+        known = {"aarch64_backend": "", "launcher": "none", **known}
         names = {f.name for f in fields(cls)}
+        # No version below 0.3 asked for it: what they rendered is for the top of a repository.
+        known = {"place": cls.place, **known}
         values = {
             key: tuple(known[key]) if key in LISTS else known[key]
             for key in KEYS
@@ -280,8 +307,11 @@ def targets(known: Known) -> dict[str, tuple[str, ...]]:
     others = tuple(p for p in claimed if p != MACOS)
     match known.get("strategy"):
         case "markers":
+            # Answers of an earlier version have one backend for both machines of Linux.
+            apart = {AARCH64} if "aarch64_backend" in known else set()
             wanted = {
-                "linux_backend": tuple(p for p in others if p in LINUX),
+                "linux_backend": tuple(p for p in others if p in {*LINUX} - apart),
+                "aarch64_backend": tuple(p for p in others if p in apart),
                 "windows_backend": tuple(p for p in others if p == WINDOWS),
             }
             found: dict[str, tuple[str, ...]] = {}

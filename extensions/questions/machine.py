@@ -19,16 +19,17 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..tables.backends import compute_capability, kind
+from ..tables.backends import kind
 from ..tables.platforms import PLATFORMS
 from ..tables.releases import Line, Tables
 
 VARIABLE = "TORCH_TEMPLATE_MACHINE"
 _WSL = "/usr/lib/wsl/lib"
 _TIMEOUT = 5.0
+_ASKED = "--query-gpu=driver_version,compute_cap,name"
 _LARGEST = 1 << 20
 
 
@@ -42,6 +43,20 @@ class Machine:
     driver: tuple[int, ...] = ()
     capabilities: tuple[tuple[int, int], ...] = ()
     architectures: tuple[str, ...] = ()
+    name: str = field(default="", compare=False)
+
+    @property
+    def shown(self) -> str:
+        """Its accelerator in words, e.g. "NVIDIA H100 PCIe, driver 580"; empty for none."""
+        match self.kind:
+            case "cuda":
+                driver = f", driver {self.driver[0]}" if self.driver else ""
+                return f"{self.name or 'NVIDIA GPU'}{driver}"
+            case "rocm":
+                return f"AMD GPU ({', '.join(self.architectures[:2])})".replace(" ()", "")
+            case "xpu":
+                return "Intel GPU"
+        return ""
 
 
 def this_machine(environ: Mapping[str, str] = os.environ, root: Path = Path("/")) -> Machine:
@@ -101,14 +116,11 @@ def _runs(tables: Tables, line: Line, backend: str, machine: Machine) -> bool:
     if kind(backend) != "cuda":
         return True
     floor = tables.driver_floor(backend, machine.system)
+    if any(map(tables.is_jetson, machine.capabilities)):
+        floor = tables.jetson_driver
     if floor and machine.driver and machine.driver < _numbers(floor):
         return False
-    # Code for sm_80 runs on every later 8.x, and on no other major version.
-    codes = [compute_capability(architecture) for architecture in built]
-    return not codes or all(
-        any(major == has[0] and minor <= has[1] for major, minor in codes)
-        for has in machine.capabilities
-    )
+    return not built or all(tables.runs(built, has) for has in machine.capabilities)
 
 
 def _stated(text: str, system: str, machine: str) -> Machine:
@@ -127,13 +139,17 @@ def _nvidia(environ: Mapping[str, str], system: str, machine: str) -> Machine | 
     tool = _nvidia_smi(environ, system)
     if tool is None:
         return None
-    text = _output(str(tool), "--query-gpu=driver_version,compute_cap", "--format=csv,noheader")
+    text = _output(str(tool), _ASKED, "--format=csv,noheader")
     # An old driver does not know compute_cap, a broken one prints a sentence: both give no row.
-    rows = re.findall(r"^\s*(\d+(?:\.\d+)*)\s*,\s*(\d+\.\d+)\s*$", text, re.MULTILINE)
+    rows = re.findall(
+        r"^\s*(\d+(?:\.\d+)*)\s*,\s*(\d+\.\d+)\s*(?:,\s*([ -~]{1,60}?)\s*)?$", text, re.MULTILINE
+    )
     if not rows:
         return None
-    capabilities = tuple(_capability(capability) for _, capability in rows)
-    return Machine("cuda", system, machine, _numbers(rows[0][0]), capabilities)
+    capabilities = tuple(_capability(capability) for _, capability, _ in rows)
+    return Machine(
+        "cuda", system, machine, _numbers(rows[0][0]), capabilities, name=rows[0][2].strip()
+    )
 
 
 def _output(*command: str) -> str:

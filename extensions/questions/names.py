@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from ..tables.releases import companions
+
 LONGEST_NAME = 60
 PYTORCH_URL = "https://download.pytorch.org/whl"
 PYPI_URL = "https://pypi.org/simple"
@@ -26,11 +28,23 @@ URL_KEYS = ("index_url", "pypi_url")
 _PLAIN = re.compile(r"([A-Za-z0-9._~:/@\[\]+,=?#-]|%[0-9A-Fa-f]{2}|\{backend\})+")
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+")
 _PORTS = {"https": "443", "http": "80"}
+# Words of an address that speaks of one vendor's builds.
+_ONE_VENDOR = re.compile(
+    r"(?<![a-z])(amd|amdgpu|radeon|rocm|gfx\w*|nvidia|cuda|cu\d\d+|jetson|sbsa"
+    r"|intel|oneapi|ipex|xpu)(?![a-z])"
+)
+_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_IMAGE = re.compile(
+    r"(?!-)(?P<name>(?:(?:localhost|[A-Za-z0-9-]+(?:(?:\.[A-Za-z0-9-]+)+|(?=:)))(?::[0-9]{1,5})?/)?"
+    rf"{_PART}(?:/{_PART})*)"
+    r"(?::(?P<tag>\w[\w.-]{0,127}))?(?P<digest>@sha256:[0-9a-f]{64})?",
+    re.ASCII,
+)
 
 # What PyTorch releases together, under all its names.
 FAMILY = frozenset(
     {
-        *("torch", "torchvision", "torchaudio", "triton", "triton-rocm", "triton-xpu"),
+        *("torch", *companions(), "triton", "triton-rocm", "triton-xpu"),
         *("pytorch-triton", "pytorch-triton-rocm", "pytorch-triton-xpu"),
     }
 )
@@ -315,7 +329,23 @@ def index_url_refusal(url: str, backends: Collection[str]) -> str | None:
         return f"PyPI has no index per backend. Nearest: {PYTORCH_URL}"
     if _is_below(parts, "pytorch.org") and url != PYTORCH_URL:
         return f"on PyTorch's own host the indexes are at one place. Nearest: {PYTORCH_URL}"
+    if word := _vendor_in(url):
+        return (
+            f"it speaks of {word}, and below a base there is an index for every backend, cpu "
+            f"among them; a pattern says where they are. Nearest: {pattern_of(url)}"
+        )
     return None
+
+
+def _vendor_in(url: str) -> str:
+    """The vendor, or a build of one, of which a base speaks; empty for none, and for a pattern."""
+    found = _ONE_VENDOR.search(url.lower().partition("://")[2])
+    return found[0] if found and PLACEHOLDER not in url else ""
+
+
+def pattern_of(url: str) -> str:
+    """A base as the pattern that means the same."""
+    return f"{base_url(url)}/{PLACEHOLDER}"
 
 
 def pypi_url_refusal(url: str) -> str | None:
@@ -374,7 +404,8 @@ def _repaired(parts: SplitResult, backends: Collection[str]) -> str:
         path = path.rpartition("/")[0].rstrip("/")
     scheme = "http" if parts.scheme == "http" and _is_loopback(str(parts.hostname)) else "https"
     netloc = parts.netloc.rpartition("@")[2]
-    return normal_url(f"{scheme}://{netloc}{path}").rstrip("/")
+    url = normal_url(f"{scheme}://{netloc}{path}").rstrip("/")
+    return pattern_of(url) if backends and _vendor_in(url) else url
 
 
 def _is_loopback(host: str) -> bool:
@@ -382,6 +413,23 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def image_refusal(text: str) -> str | None:
+    """Why a text names no image of a registry that is the same tomorrow.
+
+    https://github.com/distribution/reference says what a reference is.
+    """
+    example = "nvcr.io/nvidia/pytorch:26.09-py3"
+    if not (found := _IMAGE.fullmatch(text)) or len(text) > 300:
+        return f"that is no image, as registry/repository:tag. Nearest: {example}"
+    if found["digest"]:
+        return None
+    if found["tag"] in (None, "latest"):
+        said = "has no tag" if found["tag"] is None else "is another one tomorrow"
+        name = found["name"].rpartition("/")[2]
+        return f"{name}{':latest' if found['tag'] else ''} {said}. Nearest: {example}"
+    return None
 
 
 def toml_string(text: str) -> str:
@@ -407,7 +455,9 @@ def workflow_string(text: str) -> str:
 
 
 def shell_folder(text: str) -> str:
-    """A folder as one word of a command: in the quotes that every shell knows, if they do."""
+    """A folder as one word of a command: as it is, or in quotes that every shell knows."""
+    if re.fullmatch(r"[\w./][\w./-]*", text, re.ASCII):
+        return text
     text = f"./{text}" if text.startswith("-") else text
     return shlex.quote(text) if re.search(r'["$`!]|\\\\|\\$', text) else f'"{text}"'
 

@@ -20,6 +20,7 @@ _FIXED: Mapping[str, Collection[str]] = {**VALUES, "platforms": PLATFORMS}
 _TEXTS: Mapping[str, Callable[[str], str | None]] = {
     "index_url": lambda url: names.index_url_refusal(url, ()),
     "pypi_url": names.pypi_url_refusal,
+    "base_image": names.image_refusal,
     "user_email": lambda domain: (
         None if domain.startswith("@") else f"a domain begins with @. Nearest: @{domain}"
     ),

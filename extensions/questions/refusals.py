@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from ..tables.backends import AUTO, kind, label, nearest_backend, slug
-from ..tables.platforms import LINUX, MACOS, PLATFORMS, WINDOWS
+from ..tables.platforms import AARCH64, LINUX, MACOS, NOT_SUPPORTED, PLATFORMS, WINDOWS
 from ..tables.releases import Line, Tables, minor
 from . import names
 from .contract import PYTORCH_URL, VALUES, Item, Known, asked, item, items, settled, targets
@@ -192,19 +192,22 @@ def _backend(tables: Tables, key: str, known: Known) -> str | None:
     return _no_backend(tables, line, value)
 
 
-def _windows_backend(tables: Tables, key: str, known: Known) -> str | None:
-    value, line = known[key], _line(tables, known)
-    if line is None:
-        return None
-    if reason := _backend(tables, key, known):
-        return reason
-    if WINDOWS in line.indexes[value] or WINDOWS not in known.get("platforms", PLATFORMS):
-        return None
-    fit = [b for b in line.backends(kind(value)) if WINDOWS in line.indexes[b]]
-    return (
-        f"{value} has no wheels for Windows with torch {line.name}. "
-        f"Nearest: {fit[-1] if fit else 'cpu'}"
-    )
+def _backend_on(platform: str, words: str) -> Check:
+    def check(tables: Tables, key: str, known: Known) -> str | None:
+        value, line = known[key], _line(tables, known)
+        if line is None:
+            return None
+        if reason := _backend(tables, key, known):
+            return reason
+        if platform in line.indexes[value] or platform not in known.get("platforms", PLATFORMS):
+            return None
+        fit = [b for b in line.backends(kind(value)) if platform in line.indexes[b]]
+        return (
+            f"{value} has no wheels for {words} with torch {line.name}. "
+            f"Nearest: {fit[-1] if fit else 'cpu'}"
+        )
+
+    return check
 
 
 def _backends(tables: Tables, key: str, known: Known) -> str | None:
@@ -301,6 +304,36 @@ def _packages(tables: Tables, key: str, known: Known) -> str | None:
                 return _absent(line, package, backend)
     if line is not None and known.get("strategy") == "pypi":
         return _pypi_companions(line, known.get("platforms", PLATFORMS), known)
+    return _without_wheel(line, known) if line is not None and "platforms" in known else None
+
+
+def has_companions(line: Line, known: Known) -> bool:
+    """Whether every companion has a wheel for what the platforms of the answers get."""
+    if known.get("strategy") == "pypi":
+        return _pypi_companions(line, known["platforms"], known) is None
+    return _without_wheel(line, known) is None
+
+
+def _without_wheel(line: Line, known: Known) -> str | None:
+    """Why a companion has nothing beside the build that a platform gets."""
+    asked_for = targets(known)
+    pairs = [(b, p) for b, on in asked_for.items() for p in on if p in PLATFORMS]
+    for package in known.get("packages", ()):
+        companion = line.companions.get(package)
+        for backend, platform in pairs if companion else []:
+            torch = backend if platform in line.indexes.get(backend, ()) else "cpu"
+            found = companion.beside(torch, platform)
+            where = f"{package} {companion.version} has no wheel for {PLATFORMS[platform].label}"
+            if found is None:
+                rest = [p for p in known.get("platforms", PLATFORMS) if p != platform]
+                others = f", or the platforms [{_listing(rest)}]" if rest else ""
+                return f"{where} that goes with {torch}. Nearest: leave {package} out{others}"
+            if found != torch and known.get("strategy") == "pip":
+                # One index serves every package of a command.
+                return (
+                    f"{where} on the index {torch}, and the strategy pip has no other. "
+                    f"Nearest: leave {package} out, or the strategy index"
+                )
     return None
 
 
@@ -317,6 +350,9 @@ def _absent(line: Line, package: str, backend: str) -> str:
 def _platforms(tables: Tables, key: str, known: Known) -> str | None:
     chosen, line = known[key], _line(tables, known)
     for platform in chosen:
+        if platform in NOT_SUPPORTED:
+            reason, nearest = NOT_SUPPORTED[platform]
+            return f"{reason}. Nearest: {nearest}"
         if platform not in PLATFORMS:
             return _unknown(platform, "platform", PLATFORMS)
     if not chosen:
@@ -335,14 +371,22 @@ def _platforms(tables: Tables, key: str, known: Known) -> str | None:
         served = line.indexes.get(backend, {})
         if not set(wanted) & set(served) and not (backend == "cpu" and MACOS in chosen):
             return _not_served(line, backend, chosen, served)
-    return None
+    return _without_wheel(line, known)
 
 
 def _pypi_companions(line: Line, chosen: Collection[str], known: Known) -> str | None:
-    """torchaudio's only CUDA build on PyPI may be of another CUDA than torch's."""
+    """PyPI may have no build of a companion that goes with torch's, or not for every platform."""
     for package in known.get("packages", ()):
         companion = line.companions.get(package)
-        clash = [p for p in chosen if companion and line.pypi.get(p) in companion.absent]
+        builds = {p: line.pypi[p] for p in chosen if companion and p in line.pypi}
+        clash = [p for p, build in builds.items() if companion.on_pypi(build, p) is None]
+        if clash and line.pypi[clash[0]] not in companion.absent:
+            rest = [p for p in chosen if p not in clash]
+            others = f", or the platforms [{_listing(rest)}]" if rest else ""
+            return (
+                f"PyPI has no {package} {companion.version} for {PLATFORMS[clash[0]].label} that "
+                f"goes with torch {line.name}. Nearest: leave {package} out{others}"
+            )
         if clash:
             return (
                 f"PyPI's torch {line.name} is built for {label(line.pypi[clash[0]])} on Linux, and "
@@ -375,9 +419,40 @@ def _index_url(tables: Tables, key: str, known: Known) -> str | None:
     return None
 
 
+def _place(tables: Tables, key: str, known: Known) -> str | None:
+    if known[key] not in VALUES[key]:
+        return _unknown(known[key], "place", VALUES[key])
+    if known[key] == "member" and known.get("strategy") == "provided":
+        return (
+            "what a project excludes, uv reads at the root of a workspace alone. "
+            "Nearest: folder, or another strategy"
+        )
+    if known[key] == "member" and known.get("strategy") == "pip":
+        return (
+            "uv keeps what it does not manage out of a workspace, and with pip that is so. "
+            "Nearest: folder, or another strategy"
+        )
+    if known[key] == "member" and known.get("strategy") == "provided":
+        return (
+            "uv reads at the root of a workspace alone what no install may bring. "
+            "Nearest: folder, or another strategy"
+        )
+    return None
+
+
+def _below_the_top(known: Known) -> bool:
+    """Whether services and hooks do not look at the project, but at a folder above it."""
+    return known.get("place", "repository") != "repository"
+
+
 def _ci(tables: Tables, key: str, known: Known) -> str | None:
     if known[key] not in VALUES[key]:
         return _unknown(known[key], "CI", VALUES[key])
+    if known[key] != "none" and _below_the_top(known):
+        return (
+            "CI is what stands at the top of a repository, and this project is in a folder below. "
+            "Nearest: none, or repository for place"
+        )
     if known[key] == "gitlab" and not _on_linux(known):
         return (
             "GitLab's jobs run on Linux, which the project does not claim. "
@@ -390,6 +465,11 @@ def _containers(tables: Tables, key: str, known: Known) -> str | None:
     for container in known[key]:
         if container not in VALUES[key]:
             return _unknown(container, "container", VALUES[key])
+    if "docker" in known[key] and known.get("place") == "member":
+        return (
+            "an image is built from uv.lock, which stands at the root of the workspace. "
+            "Nearest: leave docker out, or render a project at that root"
+        )
     if known[key] and not _on_linux(known):
         return (
             "containers run Linux, which the project does not claim. "
@@ -414,6 +494,11 @@ def _launcher(tables: Tables, key: str, known: Known) -> str | None:
             "Kubernetes runs the project's image, and there is no Dockerfile for it. "
             "Nearest: add docker to the containers, or take none"
         )
+    if value == "skypilot" and known.get("strategy") == "provided":
+        return (
+            "SkyPilot rents machines without torch, and the project expects it to be there. "
+            "Nearest: slurm, or the strategy groups"
+        )
     linux = [backend for backend, on in targets(known).items() if not {*LINUX}.isdisjoint(on)]
     if value == "skypilot" and linux and all(kind(backend) == "xpu" for backend in linux):
         return (
@@ -426,6 +511,11 @@ def _launcher(tables: Tables, key: str, known: Known) -> str | None:
 def _template_updates(tables: Tables, key: str, known: Known) -> str | None:
     if known[key] not in VALUES[key]:
         return _unknown(known[key], "way of updates", VALUES[key])
+    if known[key] != "none" and _below_the_top(known):
+        return (
+            "workflows and Renovate look at the top of a repository, and this project is in a "
+            "folder below. Nearest: none, or repository for place"
+        )
     if known[key] == "workflow" and known.get("ci", "github") != "github":
         return "the workflow is one of GitHub's. Nearest: renovate, or take github for ci"
     return None
@@ -447,16 +537,19 @@ _CHECKS: dict[str, Check] = {
     "strategy": _strategy,
     "backend": _backend,
     "linux_backend": _backend,
-    "windows_backend": _windows_backend,
+    "aarch64_backend": _backend_on(AARCH64, PLATFORMS[AARCH64].label),
+    "windows_backend": _backend_on(WINDOWS, "Windows"),
     "backends": _backends,
     "default_backend": _default_backend,
     "packages": _packages,
     "platforms": _platforms,
     "index_url": _index_url,
+    "place": _place,
     "example": _one_of("example"),
     "ci": _ci,
     "containers": _containers,
     "launcher": _launcher,
+    "base_image": _text(names.image_refusal),
     "type_checker": _one_of("type checker"),
     "pypi_url": _text(names.pypi_url_refusal),
     "authenticate": _one_of("authentication"),

@@ -37,7 +37,22 @@ PLATFORMS = {
 }
 MACOS = "macos-arm64"
 WINDOWS = "windows-amd64"
-LINUX = ("linux-x86_64", "linux-aarch64")
+AARCH64 = "linux-aarch64"
+LINUX = ("linux-x86_64", AARCH64)
+
+
+# Platforms that people ask for and that no project can claim, with the reason and the nearest one.
+# Sources: wheels of PyTorch's CPU index in public lock files, which for win_arm64 are of torch 2.7
+# to 2.10, 2.12 and 2.13, for Python 3.11 to 3.13 in part, and of torchvision 0.24 alone
+# (2026-11-23); pytorch/pytorch #195033; PyPI, whose last wheels for Intel Macs are of torch 2.2.
+NOT_SUPPORTED = {
+    "windows-arm64": (
+        "Windows on ARM is not supported here: PyTorch has CPU wheels for it in some releases and "
+        "for some Pythons, and hardly any of torchvision and torchaudio",
+        WINDOWS,
+    ),
+    "macos-x86_64": ("PyTorch has no wheels for Intel Macs since torch 2.2", MACOS),
+}
 
 
 def marker(covered: Collection[str], claimed: Collection[str]) -> str:

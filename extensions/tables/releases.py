@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from .backends import kind, version
+from .backends import compute_capability, kind, version
 
 # The pure-Python loader is six times slower; a PyYAML without libyaml still works with it.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -21,6 +21,12 @@ UNVERIFIED = frozenset({"low", "guess"})
 def minor(text: str) -> tuple[int, ...]:
     """A dotted version as integers, so that 2.9 sorts before 2.10."""
     return tuple(int(part) for part in text.split("."))
+
+
+def capability_of(text: str) -> tuple[int, int]:
+    """A compute capability as its two numbers: `12.1` is (12, 1)."""
+    major, second = text.split(".")
+    return int(major), int(second)
 
 
 def series(text: str) -> str:
@@ -37,13 +43,39 @@ def next_minor(text: str) -> str:
 
 @dataclass(frozen=True)
 class Companion:
-    """torchvision or torchaudio: the newest release that goes with a torch line, and the first."""
+    """torchvision and its like: the newest release that goes with a torch line, and the first.
+
+    `indexes` and `pypi` are as a line's; None means that its builds are torch's. `needs` is what
+    its libraries look for on the machine.
+    """
 
     name: str
     version: str
     first: str
     absent: frozenset[str] = frozenset()
     last_python: str | None = None
+    indexes: Mapping[str, Mapping[str, str]] | None = None
+    pypi: Mapping[str, str] | None = None
+    no_local: frozenset[str] = frozenset()
+    needs: str = ""
+
+    def beside(self, backend: str, platform: str) -> str | None:
+        """Its build for a build of torch: the same, or else its CPU build; None without either."""
+        if self.indexes is None:
+            return backend
+        fit = (b for b in (backend, "cpu") if platform in self.indexes.get(b, ()))
+        return next(fit, None)
+
+    def on_pypi(self, build: str, platform: str) -> str | None:
+        """What PyPI has of it beside a build of torch; None without a wheel that works there.
+
+        A CPU build goes with every torch, and one for CUDA with the CUDA of one major version.
+        """
+        found = build if self.pypi is None else self.pypi.get(platform)
+        if found is None or build in self.absent:
+            return None
+        same = kind(found) == kind(build) and version(found)[:1] == version(build)[:1]
+        return found if found == "cpu" or same else None
 
 
 @dataclass(frozen=True)
@@ -106,6 +138,8 @@ class Tables:
     rocm_architectures: Mapping[str, list[str]]
     downloads: Mapping[str, str]
     not_offered: Mapping[str, str]
+    images: Mapping[str, str]
+    gpus: Mapping[str, Any]
 
     def backends(self) -> set[str]:
         """Every backend that some line offers."""
@@ -129,6 +163,31 @@ class Tables:
             return None
         return self.drivers.get(f"cu{version(backend)[0]}", {}).get(system)
 
+    @property
+    def jetson_driver(self) -> str:
+        """The oldest driver of a Jetson for any CUDA backend."""
+        return str(self.gpus["jetson_driver"])
+
+    def is_jetson(self, capability: tuple[int, int]) -> bool:
+        """Whether only a Jetson has a GPU of that compute capability."""
+        return f"{capability[0]}.{capability[1]}" in self.gpus["jetson"]
+
+    def runs(self, codes: Iterable[str], capability: tuple[int, int]) -> bool:
+        """Whether a GPU runs one of the `sm_75` … for which a CUDA build is compiled.
+
+        Code for sm_80 runs on every later 8.x, and on no other major version.
+        """
+        built = map(compute_capability, codes)
+        return any(code[0] == capability[0] and code <= capability for code in built)
+
+    def capabilities(self, codes: Iterable[str]) -> tuple[str, ...]:
+        """The compute capabilities that a build is for, oldest first: of Jetsons those alone for
+        which it has code of their own."""
+        built = tuple(codes)
+        exact = {".".join(map(str, compute_capability(code))) for code in built}
+        found = {name for name in self.gpus["others"] if self.runs(built, capability_of(name))}
+        return tuple(sorted(found | (exact & {*self.gpus["jetson"]}), key=minor))
+
     def architectures(self, backend: str, line: str, machine: str = "x86_64") -> list[str]:
         """`sm_75` … or `gfx90a` … in a build; empty where no source says."""
         if kind(backend) == "rocm":
@@ -138,6 +197,10 @@ class Tables:
             if minor(block["since"]) <= minor(line):
                 found = list(block.get(machine, ()))
         return found
+
+    def image(self, line: str) -> str:
+        """NGC's newest image with a torch of a line, else the newest known."""
+        return self.images.get(line) or next(iter(self.images.values()), "")
 
     def floor(self, line: Line, package: str) -> str:
         """The first release of a package that goes with this line, e.g. `2.14`.
@@ -170,6 +233,10 @@ def _line(block: Mapping[str, Any]) -> Line:
             c.get("first", series(c["version"])),
             frozenset(c.get("absent", ())),
             c.get("last_python"),
+            c.get("indexes"),
+            c.get("pypi"),
+            frozenset(c.get("no_local", ())),
+            c.get("needs", ""),
         )
         for name, c in block["companions"].items()
     }
@@ -213,4 +280,13 @@ def load(folder: Path) -> Tables:
         rocm_architectures=backends["rocm_architectures"],
         downloads=backends["downloads"],
         not_offered=backends["not_offered"],
+        images=backends["images"],
+        gpus=backends["gpus"],
     )
+
+
+@cache
+def companions() -> tuple[str, ...]:
+    """Every companion that these tables know, of any line, in their order there."""
+    lines = load(Path(__file__).resolve().parents[1]).lines.values()
+    return tuple(dict.fromkeys(name for line in lines for name in line.companions))

@@ -92,6 +92,15 @@ def test_skypilot_takes_what_it_can_rent() -> None:
     assert found.install == ("uv sync --locked --no-group xpu --group cpu",)
 
 
+def test_torch_that_is_there_is_for_gpus() -> None:
+    found = launched(strategy="provided")
+    assert found.resource == "nvidia.com/gpu"
+    assert found.install[-1] == "uv sync --locked" and "--system-site-packages" in found.install[0]
+    amd = "rocm/pytorch:rocm7.2_ubuntu24.04_py3.12_pytorch_release_2.14.0"
+    found = launched("kubernetes", strategy="provided", base_image=amd)
+    assert found.resource == "amd.com/gpu"
+
+
 def test_logins_are_those_of_the_mirror() -> None:
     answers = {"strategy": "index", "backend": "cu130", "index_url": MIRROR}
     assert launched(**answers).logins == ()
@@ -110,6 +119,7 @@ def test_logins_are_those_of_the_mirror() -> None:
         ("skypilot", {"strategy": "index", "backend": "xpu"}, "rents no Intel GPUs"),
         ("skypilot", {"strategy": "markers", "linux_backend": "xpu", "windows_backend": "cu130"},
          "rents no Intel GPUs"),
+        ("skypilot", {"strategy": "provided"}, "rents machines without torch"),
         ("kubernetes", {"containers": ["docker"]}, ""),
         ("skypilot", {"strategy": "extras", "backends": ["xpu", "cpu"]}, ""),
         ("none", {"platforms": ["macos-arm64"], "containers": []}, ""),

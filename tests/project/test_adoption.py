@@ -18,8 +18,10 @@ from typing import Any
 import pytest
 from copier import run_update
 
+from extensions.project import adoption
 from tests.conftest import ROOT, THIS_PYTHON
 from tests.pytorch_index import PyTorchIndex
+from tests.support.cells import TABLES
 from tests.support.git import committed, git, tagged_template
 from tests.support.project import Project
 
@@ -210,6 +212,14 @@ def test_what_cannot_be_adopted_is_refused_and_left_alone(
     assert REFUSED[name] in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert status(project) == {}
+
+
+def test_a_mirror_that_speaks_of_a_vendor_is_adopted_as_a_pattern(tmp_path: Path) -> None:
+    text = (CASES_FOLDER / "mirrors.toml").read_text("utf-8")
+    (tmp_path / "pyproject.toml").write_text(text.replace("pytorch-wheels", "nvidia"), "utf-8")
+    found = adoption.adopt(tmp_path, TABLES, {}).answers
+    assert found["index_url"] == "https://mirror.example.org/nvidia/{backend}"
+    assert found["backend"] == "cu126"
 
 
 def test_extras_that_were_adopted_are_there_after_an_update_to_the_strategy(

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
 from extensions.project.editor import CannotEdit, edit
-from extensions.questions.contract import PYPI_URL, PYTORCH_URL
+from extensions.questions.contract import PYPI_URL, PYTORCH_URL, VALUES
 from extensions.questions.names import FAMILY
-from extensions.tables.platforms import PLATFORMS
+from extensions.tables.platforms import AARCH64, PLATFORMS
 from tests.support.cells import LINES, TABLES
 from tests.support.fresh import completed, plan_of, rendered
 from tests.support.toml_styles import Dumper
@@ -29,6 +29,8 @@ LAW = settings(
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )
 MIRROR = "https://mirror.example.org/whl"
+# What an owner keeps out, beside what is there already.
+OWN_EXCLUDED = "opencv-python"
 
 
 @st.composite
@@ -36,13 +38,15 @@ def answers(draw: st.DrawFn) -> dict[str, Any]:
     """Complete answers; what draws no project is drawn anew."""
     line = draw(st.sampled_from(LINES))
     backends = TABLES.lines[line].backends()
-    strategy = draw(st.sampled_from(["pypi", "index", "markers", "extras", "groups", "pip"]))
+    strategy = draw(st.sampled_from(list(VALUES["strategy"])))
     given_answers: dict[str, Any] = {
         "project_name": "My Project",
         "torch_version": line,
         "python_version": draw(st.sampled_from(TABLES.lines[line].pythons)),
         "strategy": strategy,
-        "packages": draw(st.sampled_from([[], ["torchvision"], ["torchvision", "torchaudio"]])),
+        "packages": draw(
+            st.lists(st.sampled_from(["torchvision", "torchaudio", "torchcodec"]), unique=True)
+        ),
         "platforms": draw(
             st.lists(st.sampled_from(list(PLATFORMS)), min_size=1, unique=True)
             | st.just(list(PLATFORMS))
@@ -63,6 +67,9 @@ def answers(draw: st.DrawFn) -> dict[str, Any]:
         given_answers["backend"] = draw(st.sampled_from(backends))
     elif strategy == "markers":
         given_answers["linux_backend"] = draw(st.sampled_from(backends))
+        if AARCH64 in given_answers["platforms"]:
+            fit = [b for b in backends if AARCH64 in TABLES.lines[line].indexes[b]]
+            given_answers["aarch64_backend"] = draw(st.sampled_from(fit))
     try:
         return completed(given_answers)
     except ValueError:
@@ -108,7 +115,8 @@ def parts(data: dict[str, Any], choices: set[tuple[str, str]]) -> dict[str, Any]
             ordered(s) for s in uv.get("conflicts", ()) if all(pair(e) in choices for e in s)
         ],
         "managed": uv.get("managed"),
-        "environments": [uv.get("environments"), uv.get("required-environments")],
+        "excluded": sorted(n for n in uv.get("exclude-dependencies", ()) if n != OWN_EXCLUDED),
+        "environments": uv.get("environments"),
         "sources": {k: v for k, v in uv.get("sources", {}).items() if k in FAMILY},
         "indexes": ordered(i for i in uv.get("index", ()) if i["name"] != "corp"),
     }
@@ -131,6 +139,7 @@ def rest(data: dict[str, Any], choices: set[tuple[str, str]]) -> dict[str, Any]:
     del project["requires-python"]
     for key in ("managed", "environments", "required-environments", "constraint-dependencies"):
         uv.pop(key, None)
+    excluded = [n for n in uv.pop("exclude-dependencies", []) if n == OWN_EXCLUDED]
     groups = [n for n in uv.pop("default-groups", ["dev"]) if n not in names]
     conflicts = [s for s in uv.pop("conflicts", []) if not all(pair(e) in choices for e in s)]
     sources = {k: v for k, v in uv.pop("sources", {}).items() if k not in FAMILY}
@@ -142,6 +151,7 @@ def rest(data: dict[str, Any], choices: set[tuple[str, str]]) -> dict[str, Any]:
         "beside": sorted(set(beside)),
         "dev": dev,
         "groups": groups,
+        "excluded": excluded,
         "conflicts": conflicts,
         "sources": sources,
         "indexes": indexes,
@@ -180,6 +190,9 @@ def owned(data: dict[str, Any], draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         found["tool"]["coverage"] = {"branch": True}
         uv["override-dependencies"] = ["urllib3>=2"]
+    if draw(st.booleans()):
+        names = uv.setdefault("exclude-dependencies", [])
+        names.insert(draw(st.sampled_from([0, 7, 99])), OWN_EXCLUDED)
     conflicts = uv.get("conflicts", [])
     if conflicts and draw(st.booleans()):
         # Beside torch, in a choice.
@@ -280,3 +293,31 @@ authenticate = "always"
     assert "UV_INDEX_PYTORCH_CU130_USERNAME" in result.said[0]
     # An owner's marker, and quotes, are as they were.
     assert """'torch>=2.14,<2.15; python_version<"3.99"'""" in result.text
+
+
+LINUX, MAC = PLATFORMS["linux-x86_64"].marker, PLATFORMS["macos-arm64"].marker
+OWN = "platform_machine == 's390x'"
+
+
+@pytest.mark.parametrize(
+    ("aged", "stated", "stays"),
+    [
+        # What versions below 0.3 wrote goes; an owner's stays, and so does one of a later day.
+        (True, [LINUX, MAC], None),
+        (True, [LINUX, OWN, MAC], [OWN]),
+        (True, [OWN], [OWN]),
+        (False, [LINUX, MAC], [LINUX, MAC]),
+    ],
+)
+def test_required_environments_of_older_versions_go(
+    aged: bool, stated: list[str], stays: list[str] | None
+) -> None:
+    known = completed(
+        {"project_name": "x", "strategy": "pypi", "platforms": ["linux-x86_64", "macos-arm64"]}
+    )
+    text = rendered(known).replace(
+        "environments = [", f"required-environments = {json.dumps(stated)}\nenvironments = [", 1
+    )
+    after = tomllib.loads(edit(text, known, plan_of(known), aged=aged).text)
+    assert after["tool"]["uv"].get("required-environments") == stays
+    assert after["tool"]["uv"]["environments"] == [LINUX, MAC]

@@ -27,7 +27,7 @@ from tests.support.project import Project, copied
 from tests.support.setups import FIRST, PROJECT, SETUPS, SPELLINGS, WHL, Setup
 
 TABLES = load(ROOT / "extensions")
-FAMILY = ("torch", "torchvision", "torchaudio")
+FAMILY = ("torch", "torchvision", "torchaudio", "torchcodec")
 
 
 def folder_with(folder: Path, text: str) -> Path:
@@ -291,7 +291,7 @@ def test_any_set_up_is_read_and_answered(text: str, tmp_path_factory) -> None:
     folder = folder_with(tmp_path_factory.mktemp("drawn") / "lab", text)
     answers = adopt(folder, TABLES, {}).answers
     assert why_not_any(KEYS, TABLES, answers) is None
-    assert {key for key in KEYS if asked(key, answers)} - {"user_name"} <= set(answers)
+    assert {key for key in KEYS if asked(key, answers)} - {"user_name", "place"} <= set(answers)
     plan = make_plan(TABLES, Answers.complete(answers))
     edited = edit(text, None, plan).text
     assert edit(edited, None, plan).text == edited

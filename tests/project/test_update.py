@@ -12,6 +12,7 @@ import pytest
 from copier import run_copy, run_update
 from copier.errors import UserMessageError
 
+from extensions.plan.plan import VENV
 from extensions.project.conflicts import conflicts, files
 from tests.support.git import committed, git, tagged_template
 from tests.support.project import Project, copied
@@ -161,6 +162,26 @@ def test_a_file_that_the_answers_have_no_use_for_is_named(tagged: Path, capfd) -
         f"Gone, as these answers have no use for them: {names}.\nWhat you wrote there is in git.\n"
     )
     assert gone in said
+
+
+def test_what_a_torch_that_is_there_asks_of_the_owner_s_files_is_said(tagged: Path, capfd) -> None:
+    answers = {"strategy": "groups", "containers": ["docker"]}
+    project = updated(tagged, answers, {"strategy": "provided"}, quiet=False)
+    said = capfd.readouterr().err
+    assert ".python-version: uv looks for Python 3.13, and the one that has torch may be" in said
+    assert f"README.md does not say `{VENV}`, which comes first from now on" in said
+    assert said.endswith(f"Next:\n\n  {VENV} --clear\n  uv sync\n")
+    assert project.answers["base_image"].startswith("nvcr.io/nvidia/pytorch:")
+    # The other way round it is the README of such a project that says too much.
+    readme = project.path / "README.md"
+    readme.write_text(readme.read_text("utf-8").replace("uv sync\n", f"{VENV}\nuv sync\n"), "utf-8")
+    committed(project.path)
+    run_update(
+        project.path, {"strategy": "pypi"}, defaults=True, overwrite=True, unsafe=True, quiet=False
+    )
+    said = capfd.readouterr().err
+    assert f"README.md still says `{VENV}`" in said and ".python-version" not in said
+    assert said.endswith("Next:\n\n  uv sync\n")
 
 
 def test_a_mirror_that_had_a_login_before_it_was_asked_for_is_spoken_of(

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from .recorded import DATA, PYPI, TRITONS, Wheel, platform_of, read_yaml
+from .recorded import CODECS, DATA, PYPI, TRITONS, Wheel, platform_of, read_yaml
 
 DATE = "2026-11-23"
 FIRST = (2, 5)
@@ -220,6 +220,29 @@ def family_wheels(release: dict[str, Any]) -> Iterator[Wheel]:
                 yield Wheel(f"{package}-{version}-{python}-{abi}-{tag}.whl", index, "", evidence)
 
 
+def codec_wheels(release: dict[str, Any]) -> Iterator[Wheel]:
+    """The names of a release of torchcodec on PyPI and on every index; macOS's are CPU builds."""
+    number = version_of(release["release"])
+    indexes = {PYPI: release["pypi"], **release["indexes"]}
+    indexes["cpu"] = [*indexes["cpu"], "macos-arm64"]
+    for index, platforms in indexes.items():
+        local = "" if index == PYPI or (index == "cpu" and number < (0, 11)) else f"+{index}"
+        for platform in platforms:
+            if platform == "windows-amd64":
+                tag = "win_amd64"
+            elif platform == "macos-arm64":
+                tag, local = release["macos"], ""
+            else:
+                tag = release["linux"].replace("{}", platform.removeprefix("linux-"))
+            for python in release["pythons"].split():
+                if f"{python} {platform}" in release.get("no_wheel", ()):
+                    continue
+                # Python 3.13 was the first to be built for macOS 12.
+                old = tag == "macosx_11_0_arm64" and python == "cp313" and number >= (0, 8)
+                name = f"torchcodec-{release['release']}{local}-{python}-{python}"
+                yield Wheel(f"{name}-{'macosx_12_0_arm64' if old else tag}.whl", index, "", "table")
+
+
 def triton_wheels(release: dict[str, Any]) -> Iterator[Wheel]:
     """The names of the tritons that a release needs, on every index on which it needs them."""
     for index, platform, _, pythons, evidence in cells(release):
@@ -262,7 +285,7 @@ def seen_wheels(rows: list[dict[str, str]]) -> Iterator[Wheel]:
     }
     for row in rows:
         name, package = names[id(row)], row["package"]
-        if package not in ("torch", "torchvision", "torchaudio", *TRITONS):
+        if package not in ("torch", "torchvision", "torchaudio", "torchcodec", *TRITONS):
             continue
         plain = pythons_of([row["python_tag"]]) and not row["abi_tag"].endswith("t")
         if platform_of(row["platform_tag"]) is None or not plain:
@@ -274,6 +297,7 @@ def seen_wheels(rows: list[dict[str, str]]) -> Iterator[Wheel]:
 def recorded(releases: list[dict[str, Any]], rows: list[dict[str, str]]) -> list[Wheel]:
     """Seen wheels of the recorded releases and indexes, and the names that complete the cells."""
     named = [w for r in releases for make in (family_wheels, triton_wheels) for w in make(r)]
+    named += [w for r in read_yaml(CODECS) for w in codec_wheels(r)]
     versions = {(w.package, w.release) for w in named}
     indexes = {w.index for w in named}
     seen = [

@@ -43,13 +43,15 @@ def _metadata(package: str, version: str, index: str) -> bytes:
 
 def requires_python(package: str, release: str) -> str:
     """The Requires-Python of a release, empty for a triton or a stand-in."""
+    if package == "torchcodec":
+        return ">=3.10"
     if package not in ("torch", "torchvision", "torchaudio"):
         return ""
     return str(_release(package, release)["requires_python"])
 
 
 def _requires(package: str, version: str, index: str) -> list[str]:
-    if package in TRITONS:
+    if package in (*TRITONS, "torchcodec"):
         return []
     if package not in ("torch", "torchvision", "torchaudio"):
         return stand_ins.requires(package, version)

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 DATA = Path(__file__).with_name("data")
+CODECS = Path(__file__).with_name("torchcodec.yml")
 PYPI = "pypi"
 TRITONS = (
     "triton",

@@ -13,7 +13,7 @@ import yaml
 from copier import run_copy, run_update
 from copier.errors import UserMessageError
 
-from extensions.questions.contract import KEYS, given_refusal
+from extensions.questions.contract import KEYS, VALUES, given_refusal
 from tests.conftest import Render
 from tests.support.git import committed, git, tagged_template
 from tests.support.project import Project, copied
@@ -48,6 +48,23 @@ BAD: list[tuple[Answers, str, list[str]]] = [
      "windows_backend", ["cu129", "Windows", "Nearest: cu132"]),
     ({"strategy": "markers", "windows_backend": "rocm7.2"},
      "windows_backend", ["rocm7.2", "Windows", "Nearest: cpu"]),
+    ({"strategy": "provided", "place": "member"},
+     "place", ["at the root of a workspace alone", "Nearest: folder"]),
+    ({"platforms": ["linux-x86_64", "windows-arm64"]},
+     "platforms", ["Windows on ARM is not supported here", "Nearest: windows-amd64"]),
+    ({"platforms": ["macos-x86_64"]}, "platforms", ["Intel Macs", "Nearest: macos-arm64"]),
+    ({"strategy": "markers", "aarch64_backend": "rocm7.2"},
+     "aarch64_backend", ["rocm7.2", "Linux aarch64", "Nearest: cpu"]),
+    ({"strategy": "markers", "torch_version": "2.8", "aarch64_backend": "cu126"},
+     "aarch64_backend", ["cu126", "2.8", "Nearest: cu129"]),
+    ({"strategy": "provided", "containers": ["docker"], "base_image": "nvcr.io/nvidia/pytorch"},
+     "base_image", ["pytorch has no tag", "Nearest: nvcr.io/nvidia/pytorch:"]),
+    ({"strategy": "provided", "containers": ["docker"], "base_image": "a.b:5000/x/y:latest"},
+     "base_image", ["y:latest is another one tomorrow"]),
+    *(({"strategy": "provided", "containers": ["devcontainer"], "base_image": image},
+       "base_image", ["no image, as registry/repository:tag"])
+      for image in ("", "a b:1", "x:1 AS y", "https://nvcr.io/x:1", "X/y:1", "x:1@sha256:0",
+                    "x:1\nRUN y", "$IMAGE:1", "-x:1", "x:")),
     ({"strategy": "extras", "torch_version": "2.12", "backends": ["cpu", "cu128"]},
      "backends", ["cu128", "last line is 2.11"]),
     ({"strategy": "extras", "backends": ["cu130"]},
@@ -214,13 +231,14 @@ def test_the_command_line_shows_one_message(
     assert not (tmp_path / "project").exists()
 
 
-@pytest.mark.parametrize("strategy", ["pypi", "index", "extras", "groups", "markers", "pip"])
+@pytest.mark.parametrize("strategy", VALUES["strategy"])
 def test_an_answer_to_a_question_that_is_not_asked_changes_nothing(
     render: Render, template: Path, tmp_path: Path, strategy: str
 ) -> None:
     unused = {
         "backend": "cu999",
         "linux_backend": "cu999",
+        "aarch64_backend": "cu999",
         "windows_backend": "cu999",
         "backends": ["cu999"],
         "default_backend": "cu999",
@@ -228,7 +246,7 @@ def test_an_answer_to_a_question_that_is_not_asked_changes_nothing(
     asked = {
         "index": ["backend"],
         "pip": ["backend"],
-        "markers": ["linux_backend", "windows_backend"],
+        "markers": ["linux_backend", "aarch64_backend", "windows_backend"],
         "extras": ["backends"],
         "groups": ["backends", "default_backend"],
     }

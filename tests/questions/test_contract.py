@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from extensions.questions.contract import KEYS
+from extensions.questions.contract import KEYS, MORE
 from tests.conftest import ROOT, Render
 from tests.support.project import Project
 
@@ -25,16 +25,23 @@ DIFFERENCES: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "strategy": ("pypi", "pip", {}),
     "backend": ("cpu", "cu130", {"strategy": "index"}),
     "linux_backend": ("cpu", "cu130", {"strategy": "markers"}),
+    "aarch64_backend": ("cpu", "cu130", {"strategy": "markers"}),
     "windows_backend": ("cpu", "cu130", {"strategy": "markers"}),
     "backends": (["cpu", "cu126"], ["cpu", "cu130"], {"strategy": "extras"}),
     "default_backend": ("cpu", "cu130", {"strategy": "groups", "backends": ["cpu", "cu130"]}),
     "packages": ([], ["torchvision"], {}),
     "platforms": (["linux-x86_64"], ["linux-x86_64", "windows-amd64"], {}),
     "index_url": ("https://download.pytorch.org/whl", "https://mirror.example.org/whl", {}),
+    "place": ("repository", "folder", {"ci": "none"}),
     "example": ("none", "training", {}),
     "ci": ("github", "gitlab", {}),
     "containers": ([], ["docker"], {}),
     "launcher": ("none", "slurm", {"example": "training"}),
+    "base_image": (
+        "nvcr.io/nvidia/pytorch:26.07-py3",
+        "rocm/pytorch:rocm7.2_ubuntu24.04_py3.12_pytorch_release_2.14.0",
+        {"strategy": "provided", "containers": ["docker"]},
+    ),
     "type_checker": ("ty", "mypy", {}),
     "pypi_url": ("https://pypi.org/simple", "https://mirror.example.org/simple", {}),
     "authenticate": ("auto", "always", {"index_url": "https://mirror.example.org/whl"}),
@@ -44,7 +51,7 @@ DIFFERENCES: dict[str, tuple[Any, Any, dict[str, Any]]] = {
 
 def questions() -> dict[str, Any]:
     config = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
-    return {key: value for key, value in config.items() if not key.startswith("_")}
+    return {key: q for key, q in config.items() if not key.startswith("_") and key != MORE}
 
 
 def rendered_files(project: Project) -> dict[str, str]:
@@ -95,6 +102,7 @@ def test_defaults_alone_render_a_working_project(render: Render) -> None:
         "packages": ["torchvision"],
         "platforms": ["linux-x86_64", "linux-aarch64", "windows-amd64", "macos-arm64"],
         "index_url": "https://download.pytorch.org/whl",
+        "place": "repository",
         "example": "none",
         "ci": "github",
         "containers": [],

@@ -136,6 +136,7 @@ def test_a_stated_machine_is_not_looked_at(root, nvidia_smi):
         ("  580.88 ,  7.5  ", (580, 88), ((7, 5),)),
         ("a warning\\n580.65.06, 9.0", (580, 65, 6), ((9, 0),)),
         ("580.65.06, 9.0\\n580.65.06, [N/A]", (580, 65, 6), ((9, 0),)),
+        ("580.65.06, 9.0, NVIDIA H100 PCIe", (580, 65, 6), ((9, 0),)),
     ],
 )  # fmt: skip
 def test_nvidia_smi_gives_driver_and_capabilities(root, nvidia_smi, output, driver, capabilities):
@@ -145,10 +146,22 @@ def test_nvidia_smi_gives_driver_and_capabilities(root, nvidia_smi, output, driv
 
 def test_nvidia_smi_is_asked_for_both_without_a_header(root, nvidia_smi):
     script = (
-        '[ "$*" = "--query-gpu=driver_version,compute_cap --format=csv,noheader" ] || exit 2\n'
+        '[ "$*" = "--query-gpu=driver_version,compute_cap,name --format=csv,noheader" ] || exit 2\n'
         "echo 580.65.06, 9.0"
     )
     assert this_machine(nvidia_smi(script), root).kind == "cuda"
+
+
+def test_a_machine_is_named_as_its_owner_knows_it(root, nvidia_smi):
+    rows = "580.65.06, 9.0, NVIDIA H100 80GB HBM3\\n580.65.06, 8.0, NVIDIA A100"
+    assert this_machine(nvidia_smi(f"printf '{rows}\\n'"), root).shown == (
+        "NVIDIA H100 80GB HBM3, driver 580"
+    )
+    assert this_machine({VARIABLE: "cuda,550.54,9.0"}, root).shown == "NVIDIA GPU, driver 550"
+    assert this_machine({VARIABLE: "rocm,gfx942"}, root).shown == "AMD GPU (gfx942)"
+    assert this_machine({VARIABLE: "rocm"}, root).shown == "AMD GPU"
+    assert this_machine({VARIABLE: "xpu"}, root).shown == "Intel GPU"
+    assert Machine().shown == ""
 
 
 @pytest.mark.parametrize(
@@ -506,6 +519,25 @@ def test_the_backends_that_run_fit_and_the_newest_goes_first(line, found, backen
 )
 def test_builds_for_aarch64_have_architectures_of_their_own(line, capability, backends):
     assert fit(line, cuda(580, capability, machine="aarch64")) == backends
+
+
+@pytest.mark.parametrize(
+    ("driver", "capability", "backends"),
+    [
+        # Jetson Thor, whose driver is older in number and new enough, and Orin before JetPack 7.
+        ((580, 0), (11, 0), ["cu130", "cu132"]),
+        ((540, 4, 0), (8, 7), []),
+        # DGX Spark, GH200, GB200 and GB300, with drivers of servers; and with one too old.
+        ((580, 95, 5), (12, 1), ["cu130", "cu132"]),
+        ((580, 0), (12, 1), []),
+        ((570, 86, 15), (9, 0), ["cu126"]),
+        ((580, 65, 6), (10, 0), ["cu130", "cu132"]),
+        ((580, 65, 6), (10, 3), ["cu130", "cu132"]),
+    ],
+)
+def test_a_driver_is_held_to_the_floor_of_its_machine(driver, capability, backends):
+    found = Machine("cuda", "linux", "aarch64", driver, (capability,))
+    assert fit("2.14", found) == backends
 
 
 @pytest.mark.parametrize(

@@ -358,6 +358,9 @@ def test_an_address_is_held_to_the_rules_for_texts(email):
         "http://[::1]:8000/whl",
         "HTTPS://mirror.example.org/whl",
         "https://mypytorch.org/whl",
+        # Words that only look like a vendor's, and patterns, which say where the indexes are.
+        "https://famd.example.org/amdahl/intelligence/cu1",
+        "https://nvidia.example.org/rocm/{backend}",
         "https://download.pytorch.org:443/x/../whl",
         "https://mirror.example.org/a/../pytorch-{backend}/simple",
         "https://xn--mller-kva.example.org/whl",
@@ -434,6 +437,19 @@ UNFIT = " \t\r\n\x00\x7f\"'`\\{}|<>^$;&()*!"
         ("https://download.pytorch.org/whl/nightly", "own host", PYTORCH_URL),
         ("https://download.pytorch.org/whl/{backend}", "own host", PYTORCH_URL),
         (f"{MIRROR}/{{backend}}/../x", "undone", EXAMPLE),
+        # Another vendor's index, whatever its host: below it is none per backend.
+        *(
+            (url, f"speaks of {word}", f"{url.rstrip('/')}/{{backend}}")
+            for url, word in (
+                ("https://repo.radeon.com/rocm/manylinux/rocm-rel-7.2/", "radeon"),
+                ("https://rocm.nightlies.amd.com/v2/gfx94X-dcgpu", "rocm"),
+                ("https://mirror.example.org/gfx110X-all/", "gfx110x"),
+                ("https://pypi.nvidia.com", "nvidia"),
+                ("https://pytorch-extension.intel.com/release-whl/stable/xpu/us", "intel"),
+                ("https://pypi.jetson-ai-lab.io/jp6/cu129/simple", "jetson"),
+                ("https://wheels.example.org/CU128/simple", "cu128"),
+            )
+        ),
         (f"{MIRROR}/./cpu/x/%2E%2e", "without a backend", MIRROR),
         ("https://mirror example.org/whl", PLAIN, EXAMPLE),
         (f" {MIRROR}", PLAIN, EXAMPLE),
@@ -468,7 +484,7 @@ URLS = st.one_of(
             st.sampled_from(["https://", "http://", "HTTP://"]),
             st.sampled_from(["", "me@", "me:secret@", "@"]),
             st.sampled_from(["mirror.example.org", "127.0.0.1:8000", "[::1]", "localhost"]),
-            st.sampled_from(["", "/whl", "/a/b%20c", "/cpu.d"]),
+            st.sampled_from(["", "/whl", "/a/b%20c", "/cpu.d", "/rocm-rel-7.2", "/AMD/gfx94X"]),
             st.sampled_from(["", "/cpu", "/cu130", "/cu130/cpu", "/rocm7.14"]),
             st.sampled_from(["", "/"]),
             st.sampled_from(["", "?", "?a=1"]),

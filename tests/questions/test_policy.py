@@ -12,6 +12,7 @@ from copier import run_update
 from copier.errors import UserMessageError
 
 from extensions.questions.choices import choices
+from extensions.questions.contract import BACKEND_KEYS
 from extensions.questions.policy import load
 from tests.conftest import ROOT, copy_template
 from tests.support.cells import TABLES
@@ -127,6 +128,7 @@ def with_policy(fork: Path, text: str, **answers: Any) -> Project:
         ("{strategy: {allow: [index]}, backends: {allow: [cu126]}}", {"backend": "cu126"}),
         ("{strategy: {allow: [markers]}, backends: {allow: [cu126]}}",
          {"linux_backend": "cu126", "windows_backend": "cu126"}),
+        ("strategy: {allow: [provided]}", {"strategy": "provided"}),
         ("{strategy: {allow: [pypi]}, backends: {allow: [cpu]}, platforms: {allow: [macos-arm64]}}",
          {"strategy": "pypi"}),
         ("torch_version: {allow: ['1.13', '2.9']}", {"torch_version": "2.9"}),
@@ -141,6 +143,17 @@ def test_the_defaults_fit_a_policy_of_few_rules(
     project = with_policy(fork, text)
     assert {key: project.answers[key] for key in expected} == expected
     check_everything(project)
+
+
+def test_an_image_is_held_to_a_policy(fork: Path) -> None:
+    policy = "base_image: {allow: ['hub.example.org/torch:1'], because: it is scanned}"
+    answers: dict[str, Any] = {"strategy": "provided", "containers": ["docker"]}
+    with pytest.raises(UserMessageError, match=r"base_image: ubuntu:26\.04 is .*: it is scanned\."):
+        with_policy(fork, policy, base_image="ubuntu:26.04", **answers)
+    project = with_policy(fork, policy, **answers)
+    assert project.answers["base_image"] == "hub.example.org/torch:1"
+    with pytest.raises(UserMessageError, match="policy.yml: base_image: torch has no tag"):
+        with_policy(fork, policy.replace(":1", ""), folder=fork.parent / "other", **answers)
 
 
 def test_what_is_written_otherwise_is_the_same(fork: Path) -> None:
@@ -254,7 +267,7 @@ def test_a_fork_differs_in_one_file_and_merges_from_upstream(tmp_path: Path) -> 
 def test_every_question_can_have_a_rule(template: Path, tmp_path: Path) -> None:
     """Its default alone, for each question that is not about a name."""
     project = render(template, folder=tmp_path / "project")
-    backends = {"backend", "linux_backend", "windows_backend", "default_backend"}
+    backends = {key for key in BACKEND_KEYS if key != "backends"}
     rules = {
         key: {"allow": value if isinstance(value, list) else [value]}
         for key, value in project.answers.items()

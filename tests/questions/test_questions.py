@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from extensions.questions.choices import NOT_VERIFIED, choices, default
+from extensions.questions.choices import NOT_VERIFIED, choices, default, successor
 from extensions.questions.contract import KEYS, LISTS, PYTORCH_URL, VALUES, asked, native, read
 from extensions.questions.machine import Machine
+from extensions.questions.names import index_of
 from extensions.questions.refusals import why_not
 from extensions.tables.platforms import MACOS, PLATFORMS, WINDOWS
 from tests.support.cells import LINES, TABLES
@@ -51,6 +52,15 @@ def labels(key: str, **known: Any) -> dict[str, str]:
 # Defaults
 
 
+def test_the_mirror_of_an_earlier_version_stays_where_it_is() -> None:
+    """A base that speaks of a vendor goes on as the pattern that means the same."""
+    base = "https://nvidia.mirror.example.org/whl"
+    assert why_not("index_url", TABLES, {"index_url": base})
+    pattern = successor("index_url", TABLES, {}, base)
+    assert why_not("index_url", TABLES, {"index_url": pattern}) is None
+    assert index_of(pattern, "cu130") == index_of(base, "cu130")
+
+
 @pytest.mark.parametrize(
     ("key", "known", "value"),
     [
@@ -66,6 +76,15 @@ def labels(key: str, **known: Any) -> dict[str, str]:
         ("strategy", {}, "groups"),
         ("linux_backend", {"strategy": "markers"}, "cu130"),
         ("windows_backend", {"strategy": "markers"}, "cpu"),
+        ("aarch64_backend", {"strategy": "markers", "linux_backend": "cu130"}, "cu130"),
+        (
+            "aarch64_backend",
+            {"torch_version": "2.14", "strategy": "markers", "linux_backend": "rocm7.2"},
+            "cpu",
+        ),
+        ("python_version", {"strategy": "provided"}, "3.10"),
+        ("strategy", {"aarch64_backend": "cu130"}, "markers"),
+        ("strategy", {"base_image": "nvcr.io/nvidia/pytorch:26.09-py3"}, "provided"),
         ("packages", {}, ["torchvision"]),
         ("platforms", {}, list(PLATFORMS)),
         ("index_url", {}, PYTORCH_URL),
@@ -202,10 +221,11 @@ def test_the_machine_is_looked_at_only_where_a_default_depends_on_it():
     def look() -> Machine:
         raise AssertionError("looked at")
 
+    depends = ("backend", "backends", "default_backend")
     for key in KEYS:
-        if key not in ("backend", "default_backend"):
+        if key not in depends:
             default(key, TABLES, {"strategy": "groups"}, "folder", look)
-    for key in ("backend", "default_backend"):
+    for key in depends:
         with pytest.raises(AssertionError, match="looked at"):
             default(key, TABLES, {"strategy": "groups"}, "folder", look)
 
@@ -291,7 +311,11 @@ def test_fixed_choices_are_all_offered():
     assert values("strategy") == list(VALUES["strategy"])
     assert values("torch_version") == LINES
     assert values("platforms") == list(PLATFORMS)
-    assert values("packages", torch_version="2.14") == ["torchvision", "torchaudio"]
+    assert values("packages", torch_version="2.14") == [
+        "torchvision",
+        "torchaudio",
+        "torchcodec",
+    ]
     assert labels("packages", torch_version="2.13")["torchvision"] == "torchvision 0.28.0"
 
 
@@ -364,11 +388,11 @@ def test_labels_say_what_a_person_wants_to_know():
     assert lines["2.14"] == "2.14 (2.14.1)"
     assert lines["2.15"] == "2.15 (2.15.0, its indexes are not verified)"
     backends = labels("backend", torch_version="2.14")
-    assert backends["cpu"] == "cpu: CPU"
-    assert backends["cu130"] == "cu130: CUDA 13.0 (NVIDIA driver 580.65.06 or newer)"
-    assert backends["xpu"] == "xpu: Intel GPU (XPU) (not verified)"
+    assert backends["cpu"] == "cpu: computers without a GPU"
+    assert backends["cu130"] == "cu130: NVIDIA GPUs (driver 580.65.06 or newer)"
+    assert backends["xpu"] == "xpu: Intel GPUs (not verified)"
     newer = labels("backend", torch_version="2.15")["cu130"]
-    assert newer == "cu130: CUDA 13.0 (NVIDIA driver 580.65.06 or newer, not verified)"
+    assert newer == "cu130: NVIDIA GPUs (driver 580.65.06 or newer, not verified)"
 
 
 # Answers in their native types

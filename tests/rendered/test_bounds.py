@@ -17,13 +17,14 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from extensions.questions.contract import PYTORCH_URL
 from tests.conftest import THIS_PYTHON, Render
 from tests.pytorch_index import PyTorchIndex
 from tests.pytorch_index.recorded import releases
 from tests.support.cells import LINES, TABLES, others
-from tests.support.git import git
+from tests.support.git import committed, git
 from tests.support.project import Project
 
 BIN = Path(sys.executable).parent
@@ -50,9 +51,15 @@ def test_bounds_admit_all_releases_of_their_line_and_no_other(line: str) -> None
     assert recorded
     for package in ("torch", *table.companions):
         bounds = SpecifierSet(f">={TABLES.floor(table, package)},<{TABLES.cap(table, package)}")
-        own = {r[package] for r in recorded}
+        if package in recorded[0]:
+            own, others = ({r[package] for r in some} for some in (recorded, foreign))
+        else:
+            # Not released with torch: one line may take several, and its own is the newest.
+            newest = table.companions[package].version
+            own, found = {newest}, {x.companions[package].version for x in TABLES.lines.values()}
+            others = {version for version in found if Version(version) > Version(newest)}
         assert all(bounds.contains(version) for version in own), (package, bounds)
-        assert {r[package] for r in foreign if bounds.contains(r[package])} <= own
+        assert {version for version in others if bounds.contains(version)} <= own
     for kind, triton in table.triton.items():
         pins = [Requirement(r["triton"][kind]) for r in recorded if kind in r["triton"]]
         assert {pin.name for pin in pins} == {triton.name}
@@ -271,6 +278,37 @@ def test_a_git_dependency_brings_the_torch_of_its_line(
     installed = other.would_install("uv sync", "Linux x86-64")
     local = LOCALS.get(strategy, "")
     assert {n: installed[n] for n in NEWEST} == {n: v + local for n, v in NEWEST.items()}
+
+
+@pytest.mark.parametrize("strategy", ["pypi", "groups", "index", "markers"])
+def test_a_library_leaves_the_choice_of_the_build_to_its_users(
+    lockable: Render, index: PyTorchIndex, tmp_path: Path, strategy: str
+) -> None:
+    """With `pypi` and `groups`; sources of plain dependencies clash with those of another build."""
+    project = lockable(strategy=strategy, torch_version=LINE, **STRATEGIES[strategy])
+    committed(project.path)
+    git_source = f'my-project = {{ git = "{project.path.as_uri()}" }}'
+    other = consumer(
+        project,
+        tmp_path / "consumer",
+        'my-project", "torch", "torchvision',
+        "[tool.uv.sources]",
+        git_source,
+        *(f'{name} = {{ index = "theirs" }}' for name in NEWEST),
+        "[[tool.uv.index]]",
+        'name = "theirs"',
+        f'url = "{index.url}/cu126"',
+        "explicit = true",
+        "[tool.uv]",
+        "environments = [\"sys_platform == 'linux' and platform_machine == 'x86_64'\"]",
+    )
+    done = other.uv("lock", check=False)
+    if strategy in ("index", "markers"):
+        assert "conflicting indexes" in done.stderr
+        return
+    assert done.returncode == 0, done.stderr
+    installed = other.would_install("uv sync", "Linux x86-64")
+    assert {n: installed[n] for n in NEWEST} == {n: f"{v}+cu126" for n, v in NEWEST.items()}
 
 
 @pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name != "pip"])

@@ -30,10 +30,11 @@ SETS_OF_PACKAGES: list[list[str]] = [
     ["torchvision"],
     ["torchvision", "torchaudio"],
     ["torchaudio"],
+    ["torchvision", "torchcodec"],
     [],
 ]
 RUFF = Path(sys.executable).with_name("ruff")
-STRATEGIES = ["pypi", "index", "markers", "extras", "groups", "pip"]
+STRATEGIES = list(VALUES["strategy"])
 
 
 def combinations(strategy: str, name: str) -> Iterator[dict[str, Any]]:
@@ -42,15 +43,17 @@ def combinations(strategy: str, name: str) -> Iterator[dict[str, Any]]:
     backends = line.backends()
     on_windows = [b for b in backends if "windows-amd64" in line.indexes[b]]
     match strategy:
-        case "pypi":
+        case "pypi" | "provided":
             yield {}
         case "index":
             yield from ({"backend": backend} for backend in backends)
         case "pip":
             yield from ({"backend": backend} for backend in [*backends, "auto"])
         case "markers":
+            on_arm = itertools.cycle(b for b in backends if "linux-aarch64" in line.indexes[b])
             for linux, windows in itertools.product(backends, on_windows):
-                yield {"linux_backend": linux, "windows_backend": windows}
+                pair = {"linux_backend": linux, "windows_backend": windows}
+                yield {**pair, "aarch64_backend": next(on_arm)}
         case "extras":
             yield from ({"backends": list(p)} for p in itertools.combinations(backends, 2))
             yield {"backends": backends}
@@ -83,6 +86,7 @@ def rendered(strategy: str, line: str) -> Iterator[dict[str, Any]]:
 def surroundings(seed: str) -> Iterator[dict[str, Any]]:
     """What is rendered around the code: any values, always the same for a seed."""
     values = {
+        "place": ["repository", *VALUES["place"]],
         "ci": list(VALUES["ci"]),
         "containers": [["docker", "devcontainer"], ["docker"], ["devcontainer"], []],
         "launcher": list(VALUES["launcher"]),

@@ -8,19 +8,45 @@ import re
 import pytest
 from copier.errors import UserMessageError
 
+from extensions.questions.refusals import why_not
+from extensions.tables.platforms import PLATFORMS
+from extensions.tables.releases import companions, minor
 from tests.conftest import Render
+from tests.pytorch_index.recorded import platform_of, wheels
+from tests.rendered.test_check_lock import PASSES, check
 from tests.support.cells import CELLS, LINES, TABLES, others
+from tests.support.checks import smoke_constants
 from tests.support.project import Project
 from tests.support.starter import run
 
-FAMILY = re.compile(r"(torch|torchvision|torchaudio|(pytorch-)?triton(-rocm|-xpu)?)")
+FAMILY = re.compile(rf"(torch|{'|'.join(companions())}|(pytorch-)?triton(-rocm|-xpu)?)")
+# What differs in names alone is tried with the newest and the oldest lines.
+SOME_LINES = (*LINES[:2], LINES[-1])
 ACCELERATOR = re.compile(r"(nvidia|cuda|intel|triton|pytorch-triton)\b.*")
 
 
-def packages(line: str, *backends: str) -> list[str]:
-    """Every companion that has a build for all backends: the more there are, the more is tested."""
-    companions = TABLES.lines[line].companions.values()
-    return [c.name for c in companions if not c.absent & set(backends)]
+def packages(line: str, *backends: str, strategy: str = "") -> list[str]:
+    """Every companion that goes with all backends: the more there are, the more is tested."""
+    known = {"torch_version": line, "strategy": strategy or "extras", "backends": list(backends)}
+    if strategy == "pip":
+        known["backend"] = backends[0]
+    found = TABLES.lines[line].companions.values()
+    usual = {"platforms": list(PLATFORMS), **known}
+    fit = [c.name for c in found if not c.absent & set(backends)]
+    return [n for n in fit if not why_not("platforms", TABLES, {**usual, "packages": [n]})]
+
+
+def local_of(name: str, version: str, build: str, platform: str) -> str:
+    """The local version of a companion beside a build of torch: its own, or else its CPU build's.
+
+    As the recorded indexes have it.
+    """
+    for index in (build, "cpu"):
+        for wheel in wheels():
+            there = wheel.index == index and platform_of(wheel.platform_tag) == platform
+            if there and wheel.package == name and wheel.release == version:
+                return wheel.version.partition("+")[2]
+    raise AssertionError(f"{name} {version} is not recorded for {platform}")
 
 
 def check_table(project: Project) -> None:
@@ -40,8 +66,9 @@ def check_install(project: Project, command: str, platform: str, torch: str) -> 
     for name in project.answers["packages"]:
         version, _, companion_local = installed[name].partition("+")
         assert version == line.companions[name].version, where
-        bare = name in line.no_local.get(project.platform(platform), ())
-        assert companion_local == ("" if bare else local), where
+        if local:
+            on = project.platform(platform)
+            assert companion_local == local_of(name, version, local, on), where
     accelerators = sorted(name for name in installed if ACCELERATOR.fullmatch(name))
     if local == "cpu" or platform == "macOS arm64":
         assert not accelerators, where
@@ -67,7 +94,9 @@ def check_lock(project: Project) -> None:
 @pytest.mark.parametrize("line", LINES)
 def test_pypi(lockable: Render, line: str) -> None:
     pypi = TABLES.lines[line].pypi.values()
-    project = lockable(strategy="pypi", torch_version=line, packages=packages(line, *pypi))
+    project = lockable(
+        strategy="pypi", torch_version=line, packages=packages(line, *pypi, strategy="pypi")
+    )
     check_lock(project)
     check_table(project)
 
@@ -81,11 +110,40 @@ def test_index(lockable: Render, line: str, backend: str) -> None:
     check_table(project)
 
 
+ON_ARM = [
+    (name, [b for b in line.backends("cuda") if "linux-aarch64" in line.indexes[b]])
+    for name, line in TABLES.lines.items()
+]
+
+
+@pytest.mark.parametrize(("line", "backends"), ON_ARM)
+def test_a_backend_per_machine_of_linux(lockable: Render, line: str, backends: list[str]) -> None:
+    """The newest on aarch64 beside the oldest on x86-64, and the other way round."""
+    on_x86_64 = TABLES.lines[line].backends("cuda")
+    for linux, on_arm in {(on_x86_64[0], backends[-1]), (on_x86_64[-1], "cpu")}:
+        project = lockable(
+            strategy="markers",
+            torch_version=line,
+            linux_backend=linux,
+            aarch64_backend=on_arm,
+            windows_backend="cpu",
+            packages=packages(line, linux, on_arm),
+        )
+        check_lock(project)
+        check_table(project)
+        expected = smoke_constants(project)["EXPECTED"]
+        assert list(expected["linux-x86_64"]) == [linux]
+        assert list(expected["linux-aarch64"]) == [on_arm]
+
+
 @pytest.mark.parametrize(("line", "backend"), CELLS)
 def test_markers(lockable: Render, line: str, backend: str) -> None:
     """Each backend on Linux, and on Windows where it has wheels; CPU on the other system."""
     on_windows = "windows-amd64" in TABLES.lines[line].indexes[backend]
-    for linux, windows in {(backend, "cpu"), ("cpu", backend if on_windows else "cpu")}:
+    pairs = {(backend, "cpu"), ("cpu", backend if on_windows else "cpu")}
+    if line not in SOME_LINES:
+        pairs = {(backend, backend if on_windows else "cpu")}
+    for linux, windows in pairs:
         project = lockable(
             strategy="markers",
             torch_version=line,
@@ -126,7 +184,7 @@ def test_groups_with_every_backend_at_once(lockable: Render, line: str) -> None:
     check_table(project)
 
 
-@pytest.mark.parametrize(("line", "backend"), CELLS)
+@pytest.mark.parametrize(("line", "backend"), [cell for cell in CELLS if cell[0] in SOME_LINES])
 def test_groups(lockable: Render, line: str, backend: str) -> None:
     """The default group is each backend in turn: plain `uv sync` installs it, with `dev`."""
     backends = ["cpu", others(line)[0] if backend == "cpu" else backend]
@@ -177,6 +235,25 @@ def test_some_platforms(lockable: Render, line: str, backend: str, platforms: li
     check_table(project)
 
 
+@pytest.mark.parametrize("line", ["2.5", "2.8", "2.11", "2.14"])
+def test_a_companion_with_builds_of_its_own(lockable: Render, line: str) -> None:
+    """With every backend at once, on the platforms that the line's torchcodec has wheels for."""
+    backends = ["cpu", *others(line)]
+    codec = {"torch_version": line, "strategy": "extras", "packages": ["torchcodec"]}
+    project = lockable(**codec, backends=backends)
+    assert {"linux-x86_64", "macos-arm64"} <= set(project.answers["platforms"])
+    check_lock(project)
+    check_table(project)
+    assert check(project) == PASSES
+    refused = set(PLATFORMS) - set(project.answers["platforms"])
+    first = {"linux-aarch64": "2.12", "windows-amd64": "2.8"}
+    assert refused == {p for p, since in first.items() if minor(line) < minor(since)}
+    for platform in refused:
+        answers = {**codec, "backends": backends, "platforms": ["linux-x86_64", platform]}
+        with pytest.raises(UserMessageError, match="torchcodec .* has no wheel for "):
+            lockable(**answers)
+
+
 @pytest.mark.parametrize("line", LINES)
 def test_pip_pins_what_it_installs(lockable: Render, index, line: str) -> None:
     """The README's `uv pip compile` pins the build of its table."""
@@ -195,7 +272,7 @@ def test_pip(lockable: Render, index, line: str, backend: str) -> None:
         strategy="pip",
         torch_version=line,
         backend=backend,
-        packages=packages(line, backend),
+        packages=packages(line, backend, strategy="pip"),
         index_url=index.url,
     )
     # That variable would win over --index-url: uv takes it for --default-index.

@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 import yaml
 
+from extensions.project.editor import edit
 from tests.conftest import THIS_PYTHON, Render
 from tests.pytorch_index import PyTorchIndex
 from tests.support.checks import check_everything
+from tests.support.fresh import plan_of
 from tests.support.project import Project
 from tests.support.starter import dry_run, scripts
 
@@ -99,6 +101,52 @@ def test_uv_locks_with_the_right_credentials_alone(
     assert USER not in re.findall(r"//(\w+)[:@]", lock)
     # Nothing comes from anywhere else.
     assert set(re.findall(r"https?://[^/\"]+", lock)) == {guarded.base}
+
+
+def test_one_login_is_for_all_indexes_of_a_mirror(
+    render: Render, guarded: PyTorchIndex, tmp_path: Path
+) -> None:
+    """`uv auth login`, as docs/pytorch.md says it."""
+    project = behind(render, guarded.base, "artifactory", "groups")
+    (command,) = (c for c in project.commands if c.startswith("uv auth login"))
+    assert command.split()[-1] == guarded.base
+    lets_uv_read(project, tmp_path, {"UV_CREDENTIALS_DIR": str(tmp_path / "credentials")})
+    assert project.uv("lock", check=False).returncode
+    project.uv(*command.split()[1:], "--username", USER, "--password", PASSWORD)
+    project.lock()
+    installed = project.would_install(project.commands[0], "Linux x86-64")
+    assert installed["torch"] == "2.13.0+cpu"
+    no_file_holds_the_password(project)
+
+
+def test_a_mirror_without_upload_times_locks_with_a_cooldown(
+    render: Render, index: PyTorchIndex, tmp_path: Path
+) -> None:
+    """What docs/pytorch.md says of it; a change of the backend keeps it and gives it to others."""
+    pytorch, pypi = KINDS["nexus"]
+    project = render(
+        strategy="index",
+        backend="cu130",
+        torch_version="2.14",
+        python_version=THIS_PYTHON,
+        index_url=index.base + pytorch,
+        pypi_url=index.base + pypi,
+    )
+    lets_uv_read(project, tmp_path, {"UV_EXCLUDE_NEWER": "7 days"})
+    assert "filtered by `exclude-newer`" in project.uv("lock", check=False).stderr
+    key = re.search(r"`(exclude-newer = \w+)` in its", project.text("docs/pytorch.md"))
+    assert key
+    file = project.path / "pyproject.toml"
+    told = re.sub(
+        r"^((explicit|default) = true)$", rf"\1\n{key[1]}", file.read_text("utf-8"), flags=re.M
+    )
+    file.write_text(told, "utf-8")
+    project.uv("lock")
+    after = edit(told, project.answers, plan_of({**project.answers, "backend": "cpu"})).text
+    file.write_text(after, "utf-8")
+    assert after.count(key[1]) == 2 and "/pytorch-cpu/" in after
+    project.uv("lock")
+    assert project.would_install("uv sync", "Linux x86-64")["torch"] == "2.14.1+cpu"
 
 
 @pytest.mark.parametrize("kind", KINDS)

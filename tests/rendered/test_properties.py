@@ -46,10 +46,11 @@ PLAUSIBLE: dict[str, st.SearchStrategy[Any]] = {
     "python_version": one_of(PYTHONS),
     "backend": one_of([*BACKENDS, "auto"]),
     "linux_backend": one_of(BACKENDS),
+    "aarch64_backend": one_of(BACKENDS),
     "windows_backend": one_of(BACKENDS),
     "backends": some_of(BACKENDS),
     "default_backend": one_of(BACKENDS),
-    "packages": some_of(["torchvision", "torchaudio"]),
+    "packages": some_of(["torchvision", "torchaudio", "torchcodec"]),
     "platforms": some_of(list(PLATFORMS)),
     "index_url": st.sampled_from(
         [
@@ -59,6 +60,7 @@ PLAUSIBLE: dict[str, st.SearchStrategy[Any]] = {
             "ftp://x",
         ]
     ),
+    "base_image": one_of(["nvcr.io/nvidia/pytorch:26.09-py3", "ubuntu", "a b", "x:latest"]),
     "pypi_url": st.sampled_from(
         ["https://mirror.example.org/simple", "http://[::1]:3141/", "https://u:p@x/", "pypi.org"]
     ),

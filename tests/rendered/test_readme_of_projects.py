@@ -158,16 +158,22 @@ def test_a_login_is_asked_for_where_the_answers_say_so(render: Render, strategy:
         check_everything(render(ci="github", **answers, **rest))
 
 
+FROM_5_0 = "5.0, 5.2, 6.0, 6.1, 7.0, 7.5, 8.0, 8.6, 8.9, 9.0"
+
+
 @pytest.mark.parametrize(
     ("answers", "row"),
     [
         ({"backend": "cu126"},
          "| CUDA 12.6 | NVIDIA 525.60.13 or newer (Windows: 528.33) "
-         "| compute capability 5.0 to 9.x (aarch64: from 8.0) |"),
+         f"| compute capability {FROM_5_0} (aarch64: 8.0, 8.6, 8.9, 9.0) |"),
         ({"backend": "cu126", "platforms": ["windows-amd64"]},
-         "| CUDA 12.6 | NVIDIA 528.33 or newer | compute capability 5.0 to 9.x |"),
+         f"| CUDA 12.6 | NVIDIA 528.33 or newer | compute capability {FROM_5_0} |"),
         ({"backend": "cu126", "platforms": ["linux-aarch64"]},
-         "| CUDA 12.6 | NVIDIA 525.60.13 or newer | compute capability 8.0 to 9.x |"),
+         "| CUDA 12.6 | NVIDIA 525.60.13 or newer | compute capability 8.0, 8.6, 8.9, 9.0 |"),
+        ({"backend": "cu130", "platforms": ["linux-aarch64"]},
+         "| CUDA 13.0 | NVIDIA 580.65.06 or newer (Jetson: 580.00) "
+         "| compute capability 8.0, 8.6, 8.9, 9.0, 10.0, 10.3, 11.0, 12.0, 12.1 |"),
         ({"backend": "xpu"},
          "| Intel GPU (XPU) | Intel's GPU driver | Intel Arc, Data Center GPU Max |"),
     ],

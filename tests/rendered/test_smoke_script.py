@@ -486,6 +486,77 @@ def test_a_platform_that_is_not_claimed_is_told_nothing_of_builds(tmp_path, temp
     assert report["cause"] == "torch 2.14.1+cpu works on the CPU"
 
 
+ARM = on("Linux", "aarch64", "")
+THOR = {"devices": ["NVIDIA Thor"], "capability": [11, 0], "kernels": ["sm_80", "sm_110"]}
+
+
+def jetson(driver: str, capability: str) -> Arrange:
+    return both(ARM, nvidia(smi(driver, capability=capability)))
+
+
+@pytest.mark.parametrize(
+    ("case", "command"),
+    [
+        (("cpu-build-beside-gpu", 1, "NVIDIA, for which the project has cu130", cpu(),
+          jetson("580.00", "11.0")), "--group cu130"),
+        (("ok", 0, "works on NVIDIA Thor", cuda(**THOR), jetson("580.00", "11.0")), ""),
+        (("no-gpu", 2, "finds no GPU", cuda(), jetson("580.00", "11.0")), ""),
+        # Orin, before JetPack 7.
+        (("ok", 0, "there is a GPU (NVIDIA), for which no build is known here", cpu(),
+          jetson("540.4.0", "8.7")), ""),
+        # The same number is too old for a server, and for DGX Spark.
+        (("driver-too-old", 2, "cu130 needs NVIDIA driver 580.65.06, and this is 580.00", cuda(),
+          jetson("580.00", "12.1")), ""),
+    ],
+)  # fmt: skip
+def test_the_driver_of_a_jetson_has_numbers_of_its_own(machine, case: Case, command: str) -> None:
+    assert command in (check(machine(), case).report["next"] or "")
+
+
+# A torch that is there already
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("ok", 0, "torch 2.14.1+cu130 works on NVIDIA H100", H100, nvidia()),
+        # NGC's, and one that somebody built; of another line than the answers say.
+        ("ok", 0, "torch 2.14.0a0+b2c75dd062.nv26.09 works on NVIDIA H100",
+         {**H100, "version": "2.14.0a0+b2c75dd062.nv26.09", "cuda": "13.4"}, nvidia()),
+        ("ok", 0, "torch 2.12.0a0+git works on the CPU; the project is made for torch 2.14",
+         cpu(version="2.12.0a0+git"), nothing),
+        ("ok", 0, "on the CPU; there is a GPU (NVIDIA), which it cannot use", cpu(), nvidia()),
+        ("driver-too-old", 2, "cu130 needs NVIDIA driver 580.65.06, and this is 550.54",
+         cuda(), nvidia(smi("550.54"))),
+        ("architecture-missing", 2, "for which no build is known here",
+         cuda(devices=["NVIDIA V100"], capability=[7, 0], kernels=["sm_80"]), nvidia()),
+        ("no-gpu", 2, "torch finds no GPU", cuda(), nothing),
+        ("torch-missing", 1, "the Python below this environment has no torch", None, nothing),
+        ("torch-broken", 1, "torch cannot be imported", cuda(import_error="libcublas"), nothing),
+        ("shadowed-torch", 1, "is found as well", H100, both(nvidia(), second_torch)),
+    ],
+    ids=lambda case: f"{case[0]}-{case[2]}"[:40],
+)  # fmt: skip
+def test_whatever_is_there_is_accepted_and_named(tmp_path, provided: Project, case: Case) -> None:
+    m = Machine(tmp_path / "m", provided)
+    diagnosis, code, words, torch, arrange = case
+    arrange(m)
+    outcome = m.run("--json", torch=torch)
+    report = outcome.report
+    fits_the_schema(report)
+    assert (report["diagnosis"], outcome.code) == (diagnosis, code), report
+    assert words in report["cause"] and report["expected"] == []
+    # No command installs another torch.
+    following = str(report["next"])
+    assert "--reinstall" not in following and "copier" not in following
+
+
+@pytest.fixture(scope="module")
+def provided(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    answers = {"strategy": "provided", "torch_version": "2.14", "containers": ["docker"]}
+    return copied(template, tmp_path_factory.mktemp("provided") / "project", answers)
+
+
 def test_a_companion_that_is_missing_is_named(machine) -> None:
     m = machine(incomplete=True)
     report = check(
@@ -768,6 +839,34 @@ def test_a_companion_is_held_to_the_build_that_torch_does_not_name(machine) -> N
     plain = cuda(version="2.14.1", devices=["NVIDIA H100"])
     words = "torchvision 0.29.1+cpu is another build"
     check(machine("pypi"), ("companion-mismatch", 1, words, plain, vision("0.29.1+cpu")))
+
+
+CODEC = {"strategy": "index", "backend": "rocm7.2", "packages": ["torchcodec"]}
+NO_FFMPEG = "FFmpeg is not properly installed: OSError: libavutil.so.56: cannot open"
+NO_CUDA = "FFmpeg is not properly installed: OSError: libnvrtc.so.13: cannot open"
+
+
+@pytest.mark.parametrize(
+    ("version", "error", "diagnosis"),
+    [
+        ("0.16.0+cpu", "", "ok"),
+        # Without a build for ROCm its CPU build stands in, and no other does.
+        ("0.16.0+cu130", "", "companion-mismatch"),
+        ("0.16.0+cpu", NO_FFMPEG, "ok"),
+        ("0.16.0+cpu", NO_CUDA, "companion-mismatch"),
+    ],
+)
+def test_a_companion_with_builds_of_its_own(
+    tmp_path, template: Path, version: str, error: str, diagnosis: str
+) -> None:
+    answers = {"torch_version": "2.14", **CODEC}
+    m = Machine(tmp_path / "m", copied(template, tmp_path / "project", answers))
+    m.package("torchcodec", version, f"raise RuntimeError({error!r})" if error else "")
+    found = rocm(devices=["AMD Instinct MI300X"], kernels=["gfx942"])
+    report = m.run("--json", torch=found).report
+    assert report["diagnosis"] == diagnosis, report
+    told = "torchcodec finds no FFmpeg here" in report["warnings"]
+    assert told == (error == NO_FFMPEG)
 
 
 def test_a_hanging_nvidia_smi_is_asked_once(machine) -> None:

@@ -47,6 +47,7 @@ BACKENDS: dict[tuple[str, str], dict[str, Any]] = {
         }.items()
     },
     ("pip", "auto"): {"backend": "auto"},
+    ("provided", "cpu"): {},
 }
 # In this order few rows are enough, and few of them train.
 DOMAIN: dict[str, list[Any]] = {
@@ -54,6 +55,15 @@ DOMAIN: dict[str, list[Any]] = {
     "example": ["none", "training"],
     "template_updates": ["renovate", "workflow", "none"],
     "strategy": ["markers", "pypi", "pip", "index", "groups", "extras"],
+    "type_checker": ["ty", "mypy", "none"],
+    "kind": ["cuda", "xpu", "rocm", "cpu"],
+    "pypi_url": [MIRROR, ""],
+    "ci": ["none", "github", "gitlab"],
+    "package_name": ["", "spiral_lab"],
+    "index_url": ["", MIRROR],
+}
+# No linter, test or hook of a project meets these, whatever they stand beside: rows take turns.
+CARRIED: dict[str, list[Any]] = {
     "license": ["Apache-2.0", "MIT", "proprietary", "BSD-3-Clause", "other"],
     "containers": [["docker", "devcontainer"], ["devcontainer"], ["docker"], []],
     "platforms": [
@@ -62,13 +72,7 @@ DOMAIN: dict[str, list[Any]] = {
         ["linux-x86_64", "linux-aarch64"],
         ["linux-x86_64", "macos-arm64"],
     ],
-    "type_checker": ["ty", "mypy", "none"],
-    "kind": ["cuda", "xpu", "rocm", "cpu"],
-    "pypi_url": [MIRROR, ""],
-    "ci": ["none", "github", "gitlab"],
     "user_name": ["Ada Lovelace", ""],
-    "package_name": ["", "spiral_lab"],
-    "index_url": ["", MIRROR],
 }
 FIXED = {"torch_version": "2.13", "python_version": "3.11", "packages": []}
 
@@ -96,8 +100,16 @@ AUTO = {
     **{key: values[0] for key, values in DOMAIN.items()},
     **{"strategy": "pip", "kind": "auto", "package_name": "spiral_lab"},
 }
+# And so would a torch that is there already, of which CI sees nothing but the CPU build.
+PROVIDED = {
+    **{key: values[0] for key, values in DOMAIN.items()},
+    **{"strategy": "provided", "kind": "cpu", "example": "training", "type_checker": "mypy"},
+}
 PAIRWISE = all_pairs(DOMAIN, fits)
-ROWS = [*PAIRWISE, AUTO]
+ROWS = [
+    {**row, **{key: values[number % len(values)] for key, values in CARRIED.items()}}
+    for number, row in enumerate([*PAIRWISE, AUTO, PROVIDED])
+]
 
 
 def test_every_two_answers_meet() -> None:
@@ -105,11 +117,15 @@ def test_every_two_answers_meet() -> None:
     met = set().union(*map(covered, positions))
     assert pairs(DOMAIN, fits) <= met
     assert all(map(fits, ROWS))
-    assert len(ROWS) <= 34
-    # What a launcher adds, no check of a project reads: tests/rendered/test_launchers.py does.
-    for key, offered in (one for one in VALUES.items() if one[0] != "launcher"):
-        chosen = [name for names in DOMAIN[key] for name in names] if key in LISTS else DOMAIN[key]
-        assert set(chosen) == set(offered)
+    assert len(ROWS) <= 27
+    for key, offered in VALUES.items():
+        if key in ("place", "launcher"):
+            # All of these are projects on their own; test_workspaces has the others. What a
+            # launcher adds, no check of a project reads: test_launchers does.
+            continue
+        values = [row[key] for row in ROWS]
+        chosen = {name for names in values for name in names} if key in LISTS else {*values}
+        assert chosen == set(offered)
     assert set(BACKENDS) == {(row["strategy"], row["kind"]) for row in ROWS}
 
 

@@ -7,6 +7,7 @@ import subprocess
 
 import yaml
 
+from extensions.plan.plan import UV_FLOOR
 from extensions.questions.contract import KEYS, VALUES
 from tests.conftest import ROOT
 from tests.support.cells import TABLES
@@ -71,6 +72,21 @@ def test_the_pinned_uv_is_one_everywhere() -> None:
         pins |= set(re.findall(r"uv==([0-9.]+)", (ROOT / name).read_text(encoding="utf-8")))
     version = subprocess.run([UV, "--version"], capture_output=True, text=True, check=True).stdout
     assert pins == {version.split()[1]}
+
+
+def test_the_oldest_copier_is_one_everywhere() -> None:
+    """Where it is asked for, installed, and run by a project's workflow."""
+    oldest = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))[
+        "_min_copier_version"
+    ]
+    script = next((ROOT / "template").rglob("*template-update.sh*"))
+    for file in (ROOT / "pyproject.toml", ROOT / "extensions" / "drift.py", script):
+        bounds = re.findall(r"\bcopier>=([\d.]+),<10", file.read_text(encoding="utf-8"))
+        assert bounds == [oldest], file
+
+
+def test_the_oldest_uv_is_the_one_that_the_readme_names() -> None:
+    assert f"Projects want uv {UV_FLOOR} or newer" in README
 
 
 def test_every_file_can_be_checked_out_on_windows() -> None:

@@ -20,17 +20,18 @@ from packaging.version import Version
 from validate_pyproject import api, plugins
 
 from extensions.plan.parts import parts_of
+from extensions.plan.plan import UV_FLOOR
 from extensions.plan.planner import make_plan
 from extensions.questions.contract import PYPI_URL, PYTORCH_URL, Answers
 from extensions.questions.names import index_of
 from extensions.tables.backends import index_name, kind
-from extensions.tables.platforms import PLATFORMS, WINDOWS
+from extensions.tables.platforms import AARCH64, PLATFORMS, WINDOWS
 from extensions.tables.releases import Line, next_minor
 from tests.schemas import SCHEMAS, check_file
 from tests.support.cells import TABLES
 from tests.support.project import Project
 
-FAMILY = ("torch", "torchvision", "torchaudio")
+FAMILY = ("torch", "torchvision", "torchaudio", "torchcodec")
 
 
 def check_everything(project: Project) -> None:
@@ -59,7 +60,8 @@ def family(project: Project) -> list[tuple[str, Requirement]]:
 
 def backends(project: Project) -> list[str]:
     answers = project.answers
-    chosen = [answers.get(f"{prefix}backend") for prefix in ("", "linux_", "windows_")]
+    prefixes = ("", "linux_", "aarch64_", "windows_")
+    chosen = [answers.get(f"{prefix}backend") for prefix in prefixes]
     return [*answers.get("backends", []), *(b for b in chosen if b)]
 
 
@@ -122,7 +124,10 @@ def the_family_is_required_directly_and_capped(project: Project) -> None:
     wanted = ["torch", *project.answers["packages"]]
     places = {name for name, r in family(project) if r.name == "torch"}
     choices = {b.replace(".", "-") for b in project.answers.get("backends", ())}
-    with_the_project = {""} if project.answers["strategy"] != "extras" else set()
+    # The groups of a member have it to themselves.
+    alone = project.is_member and project.answers["strategy"] == "groups"
+    without = alone or project.answers["strategy"] in ("extras", "provided")
+    with_the_project = set() if without else {""}
     assert places == choices | with_the_project
     for place in places:
         here = [r.name for name, r in family(project) if name == place]
@@ -144,8 +149,11 @@ def first_release(line: Line, package: str) -> str:
     if package == "torch":
         return line.name
     own = line.companions[package]
-    # torchvision 0.29.2 is the first for torch 2.15.
-    return {("torchvision", "2.15"): "0.29.2"}.get(
+    # torchvision 0.29.2 is the first for torch 2.15, and one torchcodec goes with several lines.
+    codec = {"2.7": "0.3", "2.8": "0.6", "2.9": "0.8"}
+    codec |= dict.fromkeys(("2.12", "2.13", "2.14", "2.15"), "0.12")
+    others = {("torchcodec", name): first for name, first in codec.items()}
+    return {("torchvision", "2.15"): "0.29.2", **others}.get(
         (package, line.name), ".".join(own.version.split(".")[:2])
     )
 
@@ -167,12 +175,12 @@ def parts_are_the_plan_s(project: Project) -> None:
     choices = {name: list(texts) for name, texts in parts.choices.items()}
     assert tables == {"extra": {}, "group": {}, **({parts.kind: choices} if choices else {})}
     expected = {
-        "required-version": ">=0.12",
+        "required-version": None if project.is_member else f">={UV_FLOOR}",
         "managed": None if parts.managed else False,
         "default-groups": ["dev", parts.default] if parts.default else None,
         "conflicts": [parts.conflicts] if parts.conflicts else None,
+        "exclude-dependencies": list(parts.excluded) or None,
         "environments": list(parts.environments) or None,
-        "required-environments": list(parts.required) or None,
         "sources": dict(parts.sources) or None,
         "index": list(parts.indexes) or None,
     }
@@ -195,7 +203,10 @@ def pythons_are_bounded_and_supported(project: Project) -> None:
         )
         wanted = supported and Version(f"3.{minor}") >= Version(project.answers["python_version"])
         assert bounds.contains(f"3.{minor}.0") == wanted
-    assert bounds.contains(project.text(".python-version").strip())
+    if project.answers["strategy"] == "provided":
+        assert not (project.path / ".python-version").exists(), "the Python is that which has torch"
+    else:
+        assert bounds.contains(project.text(".python-version").strip())
 
 
 def extras_leave_the_base_without_torch(project: Project) -> None:
@@ -207,6 +218,13 @@ def what_others_install_comes_from_any_index(project: Project) -> None:
     """A wheel says what `dependencies` say: with groups nothing that only a group's index has."""
     if project.answers["strategy"] == "groups":
         assert not [r for name, r in family(project) if not name and "triton" in r.name]
+
+
+def what_is_there_already_is_named_and_not_required(project: Project) -> None:
+    excluded = set(project.uv_settings.get("exclude-dependencies", ()))
+    provided = project.answers["strategy"] == "provided"
+    assert (excluded >= {*FAMILY, "triton", "nvidia-cublas", "nvidia-nccl-cu13"}) == provided
+    assert not (provided and family(project))
 
 
 def rocm_and_xpu_bring_their_triton(project: Project) -> None:
@@ -234,7 +252,8 @@ def _served(project: Project) -> Iterator[tuple[str, str]]:
     answers = project.answers
     line = TABLES.lines[answers["torch_version"]]
     for backend, platform in itertools.product(set(backends(project)), answers["platforms"]):
-        system = "windows_backend" if platform == WINDOWS else "linux_backend"
+        named = {WINDOWS: "windows_backend", AARCH64: "aarch64_backend"}
+        system = named.get(platform, "linux_backend")
         asked_for = answers["strategy"] != "markers" or answers[system] == backend
         if asked_for and platform in line.indexes.get(backend, ()):
             yield backend, platform
@@ -245,7 +264,7 @@ def _served(project: Project) -> Iterator[tuple[str, str]]:
 
 def sources_are_the_same_for_the_family(project: Project) -> None:
     sources = project.uv_settings.get("sources", {})
-    if project.answers["strategy"] in ("pypi", "pip"):
+    if project.answers["strategy"] in ("pypi", "pip", "provided"):
         assert not sources
         return
     lists = [sources[name] for name in ("torch", *project.answers["packages"])]
@@ -276,7 +295,8 @@ def indexes_are_named_explicit_and_used(project: Project) -> None:
     explicit = [index for index in indexes if "default" not in index]
     defaults = [index["name"] for index in indexes if index.get("default")]
     mirrored = project.answers["pypi_url"].rstrip("/") != PYPI_URL
-    assert defaults == (["pypi"] if mirrored else [])
+    # The root of a workspace says for all of its members where PyPI is.
+    assert defaults == (["pypi"] if mirrored and not project.is_member else [])
     assert {index["name"] for index in explicit} == used
     line, base = project.answers["torch_version"], project.answers["index_url"].rstrip("/")
     urls = {index_name(b): index_of(base, b) for b in TABLES.lines[line].backends()}
@@ -307,12 +327,19 @@ def accelerators_conflict_in_one_set(project: Project) -> None:
 
 def environments_are_the_claimed_platforms(project: Project) -> None:
     settings = project.uv_settings
-    assert settings["required-version"] == ">=0.12"
+    if project.is_member:
+        # uv reads them at the root of the workspace alone.
+        assert not {"required-version", "environments", "required-environments"} & set(settings)
+        assert not [i for i in settings.get("index", ()) if "default" in i]
+        return
+    assert settings["required-version"] == f">={UV_FLOOR}"
     if project.answers["strategy"] == "pip":
         assert settings["managed"] is False
         return
     wanted = [PLATFORMS[name].marker for name in project.answers["platforms"]]
-    assert settings["environments"] == settings["required-environments"] == wanted
+    assert settings["environments"] == wanted
+    # It would refuse every package that is for Linux alone.
+    assert "required-environments" not in settings
 
 
 def a_mirror_replaces_every_url(project: Project) -> None:
@@ -370,6 +397,12 @@ def commands_keep_the_choice(project: Project) -> None:
             assert command.startswith("uv run"), command
         if command.endswith('--no-default-groups --group "$PYTORCH"'):
             continue  # in the Dockerfile, which wants no tools either
+        if strategy == "groups" and re.match(r"uv sync --all-packages --group [\w-]+$", command):
+            continue  # at the root of a workspace, where no default group of a member counts
+        if strategy == "groups" and re.match("uv export .* --format pylock.toml", command):
+            default = answers["default_backend"].replace(".", "-")
+            assert f" --no-default-groups --group {default} " in command, command
+            continue  # nor does a deployment
         if strategy == "groups" and "--group" in command:
             default = answers["default_backend"].replace(".", "-")
             assert f"--no-group {default} --group" in command, command
@@ -419,6 +452,9 @@ def the_docs_say_what_they_must(project: Project) -> None:
     line = TABLES.lines[answers["torch_version"]]
     for platform in answers["platforms"]:
         assert PLATFORMS[platform].label in readme
+    if answers["strategy"] == "provided":
+        assert "exclude-dependencies" in readme and "| torch |" not in readme
+        return
     assert "Intel Macs" in readme and "musl" in readme
     for backend, platform in _served(project):
         note = rf"{re.escape(backend)} of torch {re.escape(line.name)} is not verified for .*"
@@ -444,6 +480,9 @@ def _is_mirror(project: Project) -> bool:
 def the_smoke_test_expects_what_the_table_says(project: Project) -> None:
     expected = smoke_constants(project)["EXPECTED"]
     assert list(expected) == project.answers["platforms"]
+    if project.answers["strategy"] == "provided":
+        assert not any(expected.values())
+        return
     if project.answers["strategy"] == "pypi" or "auto" in backends(project):
         return
     rows = project.build_table
@@ -485,6 +524,7 @@ RULES = [
     pythons_are_bounded_and_supported,
     extras_leave_the_base_without_torch,
     what_others_install_comes_from_any_index,
+    what_is_there_already_is_named_and_not_required,
     rocm_and_xpu_bring_their_triton,
     sources_are_the_same_for_the_family,
     indexes_are_named_explicit_and_used,

@@ -59,7 +59,12 @@ class Project:
 
     @property
     def uv_settings(self) -> dict[str, Any]:
-        return self.pyproject["tool"]["uv"]
+        return self.pyproject["tool"].get("uv", {})
+
+    @property
+    def is_member(self) -> bool:
+        """Whether it was rendered as a member of a workspace."""
+        return self.answers["place"] == "member"
 
     @property
     def commands(self) -> list[str]:

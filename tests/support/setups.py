@@ -35,6 +35,7 @@ def _with(body: str, *indexes: str) -> str:
 
 
 LINUX, WINDOWS = "sys_platform == 'linux'", "sys_platform == 'win32'"
+X86_64, ON_ARM = "platform_machine == 'x86_64'", "platform_machine == 'aarch64'"
 BY_EXTRA = """dependencies = ["einops"]
 [project.optional-dependencies]
 gpu = ["torch==2.8.0", "torchvision"]
@@ -133,6 +134,42 @@ SETUPS: dict[str, Setup] = {
         ),
         # Windows had PyPI's CPU build, and has that of the CPU index.
         {"strategy": "markers", "linux_backend": "cu126", "windows_backend": "cpu"},
+        exact=False,
+    ),
+    "backend-per-machine": Setup(
+        _with(
+            'dependencies = ["torch>=2.13,<2.14"]\n[tool.uv.sources]\n'
+            f'torch = [{{ index = "pytorch-cu126", marker = "{LINUX} and {X86_64}" }}, '
+            f'{{ index = "pytorch-cu130", marker = "{LINUX} and {ON_ARM}" }}, '
+            f'{{ index = "pytorch-cpu", marker = "{WINDOWS}" }}]\n',
+            index("pytorch-cu126"),
+            index("pytorch-cu130"),
+            index("pytorch-cpu"),
+        ),
+        {
+            "strategy": "markers",
+            "linux_backend": "cu126",
+            "aarch64_backend": "cu130",
+            "windows_backend": "cpu",
+        },
+    ),
+    "excluded": Setup(
+        _with(
+            'dependencies = ["torch>=2.9,<2.10", "lightning"]\n[tool.uv]\n'
+            'exclude-dependencies = ["torch", "opencv-python"]\n',
+        ),
+        {"strategy": "provided", "torch_version": "2.9", "packages": []},
+        said=("nothing installs any, neither before nor after",),
+        exact=False,
+    ),
+    "overridden-away": Setup(
+        _with(
+            'dependencies = ["lightning"]\n[tool.uv]\n'
+            'override-dependencies = ["torch ; sys_platform == \'never\'", "Triton; '
+            "python_version < '3'\"]\n",
+        ),
+        {"strategy": "provided", "packages": []},
+        open=("torch_version",),
         exact=False,
     ),
     "one-machine": Setup(

@@ -31,6 +31,7 @@ STRATEGIES: list[dict[str, Any]] = [
     {"strategy": "pip", "backend": "auto"},
     {"strategy": "pip", "backend": "cu130"},
     {"strategy": "pip", "backend": "rocm7.2"},
+    {"strategy": "provided"},
 ]  # fmt: skip
 
 

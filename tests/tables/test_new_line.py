@@ -12,8 +12,9 @@ from copier.errors import UserMessageError
 from extensions.tables.releases import load
 from tests.conftest import THIS_PYTHON, copy_template
 from tests.pytorch_index import PyTorchIndex
+from tests.rendered.test_check_lock import PASSES, check
 from tests.support.checks import every_file_parses_and_looks_hand_made, pyproject_fits_the_schemas
-from tests.support.project import Project
+from tests.support.project import Project, copied
 from tests.support.wheels import real_wheel
 
 BLOCK = """\
@@ -25,6 +26,11 @@ BLOCK = """\
     oldest: {glibc: "2.28", macos: "14"}
     companions:
       torchvision: {version: 0.99.0}
+      torchfuture:
+        version: 1.4.2
+        pypi: {linux-x86_64: cu132, linux-aarch64: cu132, windows-amd64: cpu, macos-arm64: cpu}
+        indexes:
+          cpu: {linux-x86_64: high, linux-aarch64: high, windows-amd64: high}
     triton:
       rocm: {name: triton-rocm, version: 9.9.0}
     pypi: {linux-x86_64: cu132, linux-aarch64: cu132, windows-amd64: cpu, macos-arm64: cpu}
@@ -58,10 +64,13 @@ def wheels(tmp_path: Path) -> Path:
     folder.mkdir()
     python = f"cp{sys.version_info.major}{sys.version_info.minor}"
     (line,) = yaml.safe_load(BLOCK)
-    for package, version in (("torch", "2.99.1"), ("torchvision", "0.99.0")):
+    packages = (("torch", "2.99.1"), ("torchvision", "0.99.0"), ("torchfuture", "1.4.2"))
+    for package, version in packages:
         needs = "" if package == "torch" else "Requires-Dist: torch>=2.99\n"
         builds = [(p, f"+{b}") for b, cells in line["indexes"].items() for p in cells]
         for platform, local in [*builds, *((p, "") for p in TAGS)]:
+            if package == "torchfuture" and local not in ("", "+cpu"):
+                continue
             triton = ""
             if (package, local) == ("torch", "+rocm8.0"):
                 triton = "Requires-Dist: triton-rocm==9.9.0; sys_platform == 'linux'\n"
@@ -77,6 +86,7 @@ def test_its_block_is_enough_to_render_lock_and_install(copie, newer: Path, whee
             "torch_version": "2.99",
             "python_version": THIS_PYTHON,
             "backends": ["cpu", "cu140"],
+            "packages": ["torchvision", "torchfuture"],
         },
         template_dir=newer,
     )
@@ -86,6 +96,7 @@ def test_its_block_is_enough_to_render_lock_and_install(copie, newer: Path, whee
     pyproject_fits_the_schemas(project)
     assert project.pyproject["dependency-groups"]["cu140"] == [
         "torch>=2.99,<2.100",
+        "torchfuture>=1.4,<1.5",
         "torchvision>=0.99,<0.100",
     ]
     assert "CUDA 14.0" in project.text("docs/pytorch.md")
@@ -101,7 +112,30 @@ def test_its_block_is_enough_to_render_lock_and_install(copie, newer: Path, whee
         assert table["uv sync --no-group cpu --group cu140"]["Windows x86-64"] == "2.99.1+cu140"
         for command, cells in table.items():
             for platform, torch in cells.items():
-                assert project.would_install(command, platform)["torch"] == torch
+                installed = project.would_install(command, platform)
+                assert installed["torch"] == torch
+                # A companion that no code names: its only builds are for the CPU.
+                label = "" if platform == "macOS arm64" else "+cpu"
+                assert installed["torchfuture"] == f"1.4.2{label}"
+        assert check(project) == PASSES
+
+
+def test_a_companion_of_the_block_is_known_everywhere(newer: Path, tmp_path: Path) -> None:
+    """To the guard that its owner's hand went past, to adoption, and to an update without it."""
+    answers = {"torch_version": "2.99", "strategy": "index", "backend": "cpu", "packages": []}
+    project = copied(newer, tmp_path / "one", answers)
+    guard = project.text("scripts/check_lock.py")
+    assert '"torchfuture": "packages=[torchfuture]"' in guard
+    assert "torchfuture" in project.text("docs/pytorch.md")
+    other = tmp_path / "two"
+    other.mkdir()
+    text = '[project]\nname = "a"\nversion = "0"\ndependencies = ["torch", "torchfuture"]\n'
+    (other / "pyproject.toml").write_text(text, "utf-8")
+    adopted = copied(newer, other, {"torch_version": "2.99"})
+    assert adopted.answers["packages"] == ["torchfuture"]
+    assert "torchfuture>=1.4,<1.5" in adopted.text("pyproject.toml")
+    recopied = copied(newer, other, {"packages": []}, overwrite=True)
+    assert "torchfuture" not in recopied.text("pyproject.toml")
 
 
 def test_it_is_the_new_default_and_the_old_lines_keep_their_caps(newer: Path) -> None:

@@ -40,13 +40,35 @@ def test_a_line_has_sane_versions(line):
 
 @each_line
 def test_a_line_has_companions(line):
-    assert set(line.companions) == {"torchvision", "torchaudio"}
+    assert set(line.companions) == {"torchvision", "torchaudio", "torchcodec"}
     for companion in line.companions.values():
         assert companion.absent <= set(line.indexes)
         assert companion.last_python in (None, *line.pythons)
+        assert minor(companion.first) <= minor(companion.version)
+        for backend, cells in (companion.indexes or {}).items():
+            assert set(cells) <= set(line.indexes[backend]), backend
+            assert set(cells.values()) <= {"high", "medium", "low", "guess"}
 
 
-@pytest.mark.parametrize("package", ["torchvision", "torchaudio"])
+@each_line
+def test_a_companion_is_never_of_another_accelerator(line):
+    """Beside each build of torch stands its own or the CPU's, from an index that has it."""
+    for companion in line.companions.values():
+        for backend, cells in line.indexes.items():
+            for platform in cells:
+                found = companion.beside(backend, platform)
+                assert found in (backend, "cpu", None)
+                assert (
+                    companion.indexes is None
+                    or found is None
+                    or platform in companion.indexes[found]
+                )
+        for platform, build in line.pypi.items():
+            found = companion.on_pypi(build, platform)
+            assert found is None or found == "cpu" or kind(found) == kind(build)
+
+
+@pytest.mark.parametrize("package", ["torchvision", "torchaudio", "torchcodec"])
 def test_a_newer_line_has_no_older_companion(package):
     versions = [minor(line.companions[package].version) for line in TABLES.lines.values()]
     assert versions == sorted(versions, reverse=True)

@@ -1,0 +1,105 @@
+"""Where a project stands: in a repository of its own, in a folder of another, in a workspace."""
+
+from __future__ import annotations
+
+import glob
+import os
+import posixpath
+import subprocess
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+PYPROJECT = "pyproject.toml"
+LARGEST = 1_000_000  # bytes
+
+
+class Unreadable(Exception):
+    """A `pyproject.toml` above the project that cannot be read, with the reason."""
+
+
+def places(folder: Path, *, workspaces: bool = True) -> tuple[str, ...]:
+    """The answers to `place` that fit a folder that may not exist yet, the best one first.
+
+    Raises Unreadable, if it is to look for workspaces.
+    """
+    in_git = "folder" if is_inside_repository(folder) else "repository"
+    return ("member", in_git) if workspaces and workspace_of(folder) else (in_git,)
+
+
+def is_inside_repository(folder: Path) -> bool:
+    """Whether git has the folder in a repository whose top is above it, and does not ignore it."""
+    if os.path.exists(folder / ".git"):
+        return False
+    above = next((top for top in folder.parents if os.path.exists(top / ".git")), None)
+    if above is None:
+        return False
+    # Where git does not look, as below a ceiling of the environment, it fails with another code.
+    command = ["git", "check-ignore", "--quiet", "--", str(folder)]
+    try:
+        done = subprocess.run(command, cwd=above, capture_output=True, check=False)
+    except OSError:
+        return False
+    return done.returncode == 1
+
+
+def workspace_of(folder: Path) -> Path | None:
+    """The root of the uv workspace that has a folder as a member; None if there is none.
+
+    As uv 0.13.9 finds it: the nearest `pyproject.toml` above decides, by `members` and `exclude`.
+    A folder that is a root itself is no member. Raises Unreadable.
+    """
+    above = (parent for parent in folder.parents if os.path.exists(parent / PYPROJECT))
+    root = next(above, None)
+    if root is None or "workspace" in _settings(folder):
+        return None
+    workspace: Any = _settings(root).get("workspace")
+    path = tuple(folder.as_posix().split("/"))
+
+    def named(key: str) -> bool:
+        globs = workspace.get(key) if isinstance(workspace, Mapping) else None
+        listed = globs if isinstance(globs, list) else []
+        return any(matches(path, _parts(root, x)) for x in listed if isinstance(x, str))
+
+    return root if named("members") and not named("exclude") else None
+
+
+def _parts(root: Path, pattern: str) -> tuple[str, ...]:
+    """A pattern of a workspace from the root of the file system on, as uv joins the two."""
+    whole = posixpath.join(glob.escape(root.as_posix()), posixpath.normpath(pattern))
+    return tuple(whole.split("/"))
+
+
+@cache
+def matches(path: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether a pattern names a path; `*` is for one part of it, `**` for any number."""
+    if not pattern:
+        return not path
+    if pattern[0] == "**":
+        return matches(path, pattern[1:]) or (bool(path) and matches(path[1:], pattern))
+    return bool(path) and fnmatchcase(path[0], pattern[0]) and matches(path[1:], pattern[1:])
+
+
+def _settings(folder: Path) -> Mapping[str, Any]:
+    """The table `[tool.uv]` of a folder's `pyproject.toml`; empty for none. Raises Unreadable."""
+    file = folder / PYPROJECT
+    if not os.path.exists(file):
+        return {}
+    # Most folders have no project above them, and need no parser.
+    import tomllib
+
+    try:
+        if not file.is_file():
+            raise Unreadable(f"{file} is no file")
+        if file.stat().st_size > LARGEST:
+            raise Unreadable(f"{file} has more than {LARGEST} bytes")
+        found: Any = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise Unreadable(f"{file} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"{file} cannot be read: {error}") from None
+    for key in ("tool", "uv"):
+        found = found.get(key, {}) if isinstance(found, Mapping) else {}
+    return found if isinstance(found, Mapping) else {}

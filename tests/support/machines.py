@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-TOOLS = ("ip", "mount", "nsenter", "setpriv", "unshare")
+TOOLS = ("ip", "mount", "nsenter", "pgrep", "setpriv", "unshare")
 NETWORK = "10.77.0"
 # The one that the others are reached from.
 HEAD = f"{NETWORK}.1"

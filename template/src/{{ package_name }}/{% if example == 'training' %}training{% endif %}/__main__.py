@@ -1,5 +1,6 @@
 """Train: with `python -m` in one process, with `torchrun -m` in several."""
 
+import gc
 import os
 import signal
 import sys
@@ -49,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     finally:
         if dist.is_initialized():
+            # Its threads end with what refers to it, which may go round in circles; one
+            # that goes on may abort the exit.
+            gc.collect()
             dist.destroy_process_group()
     if first:
         print(f"{config.folder}: {'complete' if complete else 'saved for later'}")

@@ -6,15 +6,8 @@ Only the first process writes it, so that only that one imports the libraries fo
 import csv
 from pathlib import Path
 
-NAMES = (
-    "step",
-    "loss",
-    "learning_rate",
-    "samples_per_second",
-    "mfu",
-    "held_out_loss",
-    "held_out_accuracy",
-)
+NAMES = ["step", "loss", "learning_rate", "samples_per_second", "mfu"]
+NAMES += ["held_out_loss", "held_out_accuracy"]
 Row = dict[str, float]
 """Metrics of a step by name, as many as are known."""
 
@@ -31,10 +24,7 @@ class Metrics:
         self._csv = csv.DictWriter(self._opened, NAMES)
         self._events = SummaryWriter(str(folder), purge_step=after + 1)
 
-    def __enter__(self) -> "Metrics":
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._opened.close()
         self._events.close()
         plot_loss(self.file, self.plot)

@@ -210,7 +210,8 @@ def train(
         metrics = None
         if trainer.rank == 0:
             config.save(config.folder / "config.toml")
-            metrics = stack.enter_context(Metrics(config.folder, first))
+            metrics = Metrics(config.folder, first)
+            stack.callback(metrics.close)
         # None: a bar on a terminal only.
         hidden = None if metrics else True
         bar = tqdm(trainer.batches(), initial=first, total=config.steps, disable=hidden)

@@ -22,10 +22,14 @@ from tests.support.cells import CELLS, LINES, TABLES
 
 
 def plans(strategy: str, line: str) -> Iterator[tuple[dict[str, Any], Plan]]:
-    """The plan for every combination of answers that nothing speaks against."""
-    for answers, platforms, packages in itertools.product(
-        combinations(strategy, line), SETS_OF_PLATFORMS, SETS_OF_PACKAGES
+    """The plan for every combination of answers that nothing speaks against.
+
+    Every choice of backends meets every set of platforms; the sets of packages take turns.
+    """
+    for (turn, answers), (shift, platforms) in itertools.product(
+        enumerate(combinations(strategy, line)), enumerate(SETS_OF_PLATFORMS)
     ):
+        packages = SETS_OF_PACKAGES[(turn + shift) % len(SETS_OF_PACKAGES)]
         known = {
             "project_name": "My Project",
             "package_name": "my_project",

@@ -345,8 +345,8 @@ IN_PYPROJECT = (
 )
 
 
-# `test_editor` goes from any plan to any other in no time. Through Copier, each strategy is left and
-# reached twice with each commit, and a longer run makes every change.
+# `test_editor` goes from any plan to any other in no time. Through Copier, each strategy is left
+# and reached twice with each commit, and a longer run makes every change.
 CHANGES = (
     list(itertools.permutations(STRATEGIES, 2))
     if "UPDATE_EXAMPLES" in os.environ

@@ -70,6 +70,7 @@ names, policy, prompts, refusals = map(
 automation, diagnosis, parts, planner, shown = map(
     _module, ("plan.automation", "plan.diagnosis", "plan.parts", "plan.planner", "plan.shown")
 )
+launching = _module("plan.launch")
 destination, stopped, there = map(
     _module, ("project.destination", "project.stopped", "project.there")
 )
@@ -143,6 +144,7 @@ class TorchIndex(Extension):
             default_for=self.default_for,
             diagnosis=self.diagnosis,
             first_asked=self.first_asked,
+            launch=self.launch,
             next_commands=self.next_commands,
             prompts_for=self.prompts_for,
             recorded=names.recorded,
@@ -532,6 +534,12 @@ class TorchIndex(Extension):
         """What CI and containers do with the plan."""
         complete = contract.Answers.complete(contract.read(context))
         return automation.automate(self.torch_plan(context), complete)
+
+    @pass_context
+    def launch(self, context: Context) -> Any:
+        """How a cluster runs the training."""
+        complete = contract.Answers.complete(contract.read(context))
+        return launching.launch(self.torch_plan(context), complete)
 
     @pass_context
     def this_machine(self, context: Context) -> str:

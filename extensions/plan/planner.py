@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from operator import attrgetter
 
 from ..questions.contract import PYPI_URL, PYTORCH_URL, Answers, Item, item
@@ -29,7 +30,7 @@ CHECKERS = {
     "ty": Requirement("ty", "0.0.100"),
     "mypy": Requirement("mypy", "1.18"),
 }
-# For scripts/check_lock.py: Python reads TOML by itself from 3.11 on.
+# Python reads TOML by itself from 3.11 on.
 TOMLI = Requirement("tomli", "2.2")
 # ty needs no stubs for a library that has no types; mypy does.
 STUBS = {("training", "mypy"): (Requirement("types-tqdm", "4.67"),)}
@@ -70,7 +71,7 @@ class _Planner:
             python_version=answers.python_version,
             packages=self.packages,
             requirements=choices[0].requirements,
-            others=(*EXAMPLE_REQUIREMENTS[answers.example], NUMPY),
+            others=self._others(),
             dev=self._dev(),
             choices=choices,
             default=default,
@@ -95,11 +96,22 @@ class _Planner:
         last = min([self.line.last_python, *(x for x in lasts if x)], key=minor)
         return f">={self.answers.python_version},<{next_minor(last)}"
 
+    def _others(self) -> tuple[Requirement, ...]:
+        """Beside PyTorch; the example reads its settings from TOML."""
+        reads_toml = self._without_tomllib and self.answers.example == "training"
+        toml = [replace(TOMLI, marker="python_version < '3.11'")] if reads_toml else []
+        return (*EXAMPLE_REQUIREMENTS[self.answers.example], NUMPY, *toml)
+
+    @property
+    def _without_tomllib(self) -> bool:
+        return self.answers.python_version == "3.10"
+
     def _dev(self) -> tuple[Requirement, ...]:
         answers = self.answers
         checker = [CHECKERS[answers.type_checker]] if answers.type_checker in CHECKERS else []
         stubs = STUBS.get((answers.example, answers.type_checker), ())
-        reads_toml = answers.python_version == "3.10" and answers.strategy != "pip"
+        # For scripts/check_lock.py.
+        reads_toml = self._without_tomllib and answers.strategy != "pip"
         toml = [TOMLI] if reads_toml else []
         # The hooks of a repository are those at its top.
         hooks = [PRE_COMMIT] if answers.place == "repository" else []

@@ -268,12 +268,17 @@ def _candidates(
         case "place":
             yield "repository"
         case "example":
+            yield "training" if known.get("launcher", "none") != "none" else "none"
             yield "none"
         case "ci":
             yield "github"
             yield "none"
         case "containers":
             yield []
+            # For a launcher that was given in advance.
+            yield ["docker"]
+        case "launcher":
+            yield "none"
         case "base_image":
             yield tables.image(line.name)
         case "type_checker":

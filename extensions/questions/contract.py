@@ -44,6 +44,12 @@ VALUES: Mapping[str, Mapping[str, str]] = {
         "docker": "a Dockerfile",
         "devcontainer": "a development container",
     },
+    "launcher": {
+        "none": "torchrun by hand",
+        "slurm": "SLURM: a batch script",
+        "kubernetes": "Kubernetes: a JobSet on the project's image",
+        "skypilot": "SkyPilot: a task for rented machines",
+    },
     "type_checker": {
         "ty": "ty",
         "mypy": "mypy",
@@ -89,6 +95,7 @@ KEYS = (
     "example",
     "ci",
     "containers",
+    "launcher",
     "base_image",
     "type_checker",
     "pypi_url",
@@ -117,7 +124,7 @@ _ASKED_FOR = {
 }
 BACKEND_KEYS = frozenset(_ASKED_FOR)
 # Beside those, the questions that other answers may leave without a use.
-_SOMETIMES = BACKEND_KEYS | {"authenticate", "base_image"}
+_SOMETIMES = BACKEND_KEYS | {"authenticate", "base_image", "launcher"}
 
 # What Copier records beside the answers.
 _RECORDED = frozenset({"_commit", "_src_path"})
@@ -171,6 +178,8 @@ def asked(key: str, known: Known) -> bool:
     """Whether a question matters after the earlier answers."""
     if key == "authenticate":
         return is_mirrored(known)
+    if key == "launcher":
+        return known.get("example", "training") == "training"
     if key == "base_image":
         return known.get("strategy") == "provided" and bool(known.get("containers"))
     if key == "aarch64_backend" and AARCH64 not in known.get("platforms", PLATFORMS):
@@ -262,6 +271,7 @@ class Answers:
     example: str = "none"
     ci: str = "none"
     containers: tuple[str, ...] = field(default=())
+    launcher: str = "none"
     base_image: str = ""
     type_checker: str = "none"
     pypi_url: str = PYPI_URL
@@ -272,9 +282,10 @@ class Answers:
     def complete(cls, known: Known) -> Answers:
         """From known answers. Raises KeyError for one that is missing.
 
-        Those of an earlier version have one backend for both machines of Linux.
+        Those of an earlier version have one backend for both machines of Linux, and start torchrun
+        by hand.
         """
-        known = {"aarch64_backend": "", **known}
+        known = {"aarch64_backend": "", "launcher": "none", **known}
         names = {f.name for f in fields(cls)}
         # No version below 0.3 asked for it: what they rendered is for the top of a repository.
         known = {"place": cls.place, **known}

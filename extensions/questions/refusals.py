@@ -473,6 +473,36 @@ def _containers(tables: Tables, key: str, known: Known) -> str | None:
     return None
 
 
+def _launcher(tables: Tables, key: str, known: Known) -> str | None:
+    value = known[key]
+    if value not in VALUES[key]:
+        return _unknown(value, "launcher", VALUES[key])
+    if value == "none":
+        return None
+    if not _on_linux(known):
+        return (
+            "clusters run Linux, which the project does not claim. "
+            f"Nearest: add {LINUX[0]} to the platforms, or take none"
+        )
+    if value == "kubernetes" and "docker" not in known.get("containers", ["docker"]):
+        return (
+            "Kubernetes runs the project's image, and there is no Dockerfile for it. "
+            "Nearest: add docker to the containers, or take none"
+        )
+    if value == "skypilot" and known.get("strategy") == "provided":
+        return (
+            "SkyPilot rents machines without torch, and the project expects it to be there. "
+            "Nearest: slurm, or the strategy groups"
+        )
+    linux = [backend for backend, on in targets(known).items() if not {*LINUX}.isdisjoint(on)]
+    if value == "skypilot" and linux and all(kind(backend) == "xpu" for backend in linux):
+        return (
+            "SkyPilot rents no Intel GPUs, and the project has no other build for Linux. "
+            "Nearest: slurm, or another backend"
+        )
+    return None
+
+
 def _template_updates(tables: Tables, key: str, known: Known) -> str | None:
     if known[key] not in VALUES[key]:
         return _unknown(known[key], "way of updates", VALUES[key])
@@ -513,6 +543,7 @@ _CHECKS: dict[str, Check] = {
     "example": _one_of("example"),
     "ci": _ci,
     "containers": _containers,
+    "launcher": _launcher,
     "base_image": _text(names.image_refusal),
     "type_checker": _one_of("type checker"),
     "pypi_url": _text(names.pypi_url_refusal),

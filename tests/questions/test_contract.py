@@ -36,6 +36,7 @@ DIFFERENCES: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "example": ("none", "training", {}),
     "ci": ("github", "gitlab", {}),
     "containers": ([], ["docker"], {}),
+    "launcher": ("none", "slurm", {"example": "training"}),
     "base_image": (
         "nvcr.io/nvidia/pytorch:26.07-py3",
         "rocm/pytorch:rocm7.2_ubuntu24.04_py3.12_pytorch_release_2.14.0",

@@ -89,6 +89,7 @@ def surroundings(seed: str) -> Iterator[dict[str, Any]]:
         "place": ["repository", *VALUES["place"]],
         "ci": list(VALUES["ci"]),
         "containers": [["docker", "devcontainer"], ["docker"], ["devcontainer"], []],
+        "launcher": list(VALUES["launcher"]),
         "type_checker": list(VALUES["type_checker"]),
         "example": list(VALUES["example"]),
         "license": list(VALUES["license"]),

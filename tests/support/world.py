@@ -17,7 +17,16 @@ from pathlib import Path
 
 # All else goes: settings of git, uv, pip, Python, Copier and pytest, locale, colours, CI.
 KEPT = {
-    *("PATH", "TMPDIR", "TEMP", "TMP", "REAL_WHEELS", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),
+    *(
+        "PATH",
+        "TMPDIR",
+        "TEMP",
+        "TMP",
+        "REAL_WHEELS",
+        "LAUNCHERS",
+        "LD_LIBRARY_PATH",
+        "DYLD_LIBRARY_PATH",
+    ),
     # A few tests install what a person would from the real PyPI.
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
     # Without these, nothing runs on Windows.

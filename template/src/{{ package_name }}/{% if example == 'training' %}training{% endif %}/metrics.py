@@ -1,22 +1,27 @@
-"""What a run leaves to look at: CSV, TensorBoard's events, a plot of the loss."""
+"""What a run leaves to look at: CSV, TensorBoard's events, a plot of the loss.
+
+Only the first process writes it, so that only that one imports the libraries for it.
+"""
 
 import csv
 from pathlib import Path
 
-from matplotlib.figure import Figure
-from torch.utils.tensorboard import SummaryWriter
-
-NAMES = ("step", "loss", "accuracy")
+NAMES = ["step", "loss", "learning_rate", "samples_per_second", "mfu"]
+NAMES += ["held_out_loss", "held_out_accuracy"]
+Row = dict[str, float]
+"""Metrics of a step by name, as many as are known."""
 
 
 class Metrics:
     """Writes metrics as they come, and begins `after` the step of the checkpoint."""
 
     def __init__(self, folder: Path, after: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
         self.file, self.plot = folder / "metrics.csv", folder / "loss.png"
         keep(self.file, after)
         self._opened = self.file.open("a", newline="", encoding="utf-8")
-        self._csv = csv.writer(self._opened)
+        self._csv = csv.DictWriter(self._opened, NAMES)
         self._events = SummaryWriter(str(folder), purge_step=after + 1)
 
     def close(self) -> None:
@@ -24,22 +29,21 @@ class Metrics:
         self._events.close()
         plot_loss(self.file, self.plot)
 
-    def write(self, step: int, loss: float, accuracy: float) -> None:
-        self._csv.writerow([step, loss, accuracy])
+    def write(self, step: int, row: Row) -> None:
+        self._csv.writerow({"step": step, **row})
         self._opened.flush()
-        self._events.add_scalar("loss", loss, step)
-        self._events.add_scalar("accuracy", accuracy, step)
+        for name, value in row.items():
+            self._events.add_scalar(name, value, step)
 
 
-def read(file: Path) -> list[dict[str, float]]:
+def read(file: Path) -> list[Row]:
     """The rows of a CSV file of metrics; none if there is no such file."""
     if not file.exists():
         return []
     with file.open(newline="", encoding="utf-8") as opened:
-        rows = csv.DictReader(opened)
         # A process killed while writing may leave half a row.
-        whole = [row for row in rows if all(row.get(name) for name in NAMES)]
-    return [{name: float(row[name]) for name in NAMES} for row in whole]
+        rows = [row for row in csv.DictReader(opened) if None not in row.values()]
+    return [{k: float(v) for k, v in row.items() if k in NAMES and v} for row in rows]
 
 
 def keep(file: Path, after: int) -> None:
@@ -47,17 +51,21 @@ def keep(file: Path, after: int) -> None:
     rows = [row for row in read(file) if row["step"] <= after]
     partial = file.with_suffix(".partial")
     with partial.open("w", newline="", encoding="utf-8") as opened:
-        writer = csv.writer(opened)
-        writer.writerow(NAMES)
-        writer.writerows((int(r["step"]), r["loss"], r["accuracy"]) for r in rows)
+        writer = csv.DictWriter(opened, NAMES)
+        writer.writeheader()
+        writer.writerows({**row, "step": int(row["step"])} for row in rows)
     partial.replace(file)
 
 
 def plot_loss(file: Path, image: Path) -> None:
-    """Draw the loss over the steps."""
-    rows = read(file)
-    figure = Figure(layout="constrained")
+    """Draw both losses over the steps."""
+    from matplotlib.figure import Figure
+
+    rows, figure = read(file), Figure(layout="constrained")
     axes = figure.subplots()
-    axes.plot([row["step"] for row in rows], [row["loss"] for row in rows])
+    for name in ("loss", "held_out_loss"):
+        known = [row for row in rows if name in row]
+        axes.plot([r["step"] for r in known], [r[name] for r in known], label=name)
     axes.set(xlabel="step", ylabel="loss", ylim=(0, None))
+    axes.legend()
     figure.savefig(image)

@@ -1,26 +1,73 @@
-"""The run: from the first step, or the last checkpoint, to the end."""
+"""The run: from the first step, or the newest checkpoint, to the end."""
 
 import contextlib
+import math
+import time
 from collections.abc import Callable
-from dataclasses import asdict
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset, TensorDataset
 from tqdm import tqdm
 
 from ..device import autocast_dtype, pin_memory
-from . import checkpoint
+from .checkpoint import Checkpoints
 from .config import Config, SettingsError
-from .data import StepSampler, spirals, step_seed
-from .metrics import Metrics
+from .data import batches, ignore_signals, mixed, spirals
+from .metrics import Metrics, Row
 from .model import build_model
+from .processes import Agreement, gathered, shared, synchronize, world
+from .throughput import flops, peak
 
-POINTS = 2000
-# What a resumed run may change.
-FREE = {"folder", "steps", "accumulate", "log_every", "save_every", "device"}
+
+def learning_rate(config: Config, step: int) -> float:
+    """That of a step, counted from 0: it rises in a line, and falls along a cosine."""
+    if step < config.warmup:
+        return config.learning_rate * (step + 1) / (config.warmup + 1)
+    last = config.decay or config.steps
+    fallen = min(1.0, (step - config.warmup) / max(1, last - config.warmup))
+    return config.learning_rate * (0.55 + 0.45 * math.cos(math.pi * fallen))
+
+
+def mixed_precision(config: Config, device: torch.device) -> torch.dtype | None:
+    """The dtype that a setting means; None for float32."""
+    if config.precision == "auto":
+        return autocast_dtype(device)
+    return {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(config.precision)
+
+
+def scored(
+    model: nn.Module, points: Tensor, classes: Tensor, dtype: torch.dtype | None
+) -> tuple[Tensor, Tensor]:
+    """The scores of some points, and the mean loss."""
+    with torch.autocast(points.device.type, dtype, enabled=dtype is not None):
+        scores = model(points)
+        return scores, nn.functional.cross_entropy(scores, classes)
+
+
+@torch.no_grad()
+def measured(
+    model: nn.Module,
+    data: TensorDataset,
+    device: torch.device,
+    dtype: torch.dtype | None,
+) -> tuple[float, float]:
+    """Loss and accuracy on some data, of which each process takes an equal share.
+
+    A rest that cannot be shared is left out: with FSDP, all have to take part.
+    """
+    rank, processes = world()
+    mine = range(rank, len(data) // processes * processes, processes)
+    sums = torch.zeros(2, device=device)
+    model.eval()
+    for points, classes in DataLoader(Subset(data, mine), batch_size=1024):
+        points, classes = points.to(device), classes.to(device)
+        scores, loss = scored(model, points, classes, dtype)
+        right = (scores.argmax(1) == classes).sum()
+        sums += torch.stack([loss.float() * len(classes), right])
+    model.train()
+    losses, rights = zip(*gathered(*sums.tolist()), strict=True)
+    return sum(losses) / len(mine) / processes, sum(rights) / len(mine) / processes
 
 
 class Trainer:
@@ -28,123 +75,119 @@ class Trainer:
 
     def __init__(self, config: Config, device: torch.device) -> None:
         self.config, self.device, self.step = config, device, 0
-        self.rank, self.processes = 0, 1
-        if dist.is_initialized():
-            self.rank, self.processes = dist.get_rank(), dist.get_world_size()
+        self.rank, self.processes = world()
+        if config.batch_size % (self.processes * config.accumulate):
+            raise SettingsError(
+                f"a batch of {config.batch_size} cannot be shared by {self.processes} "
+                f"processes in {config.accumulate} equal parts each"
+            )
+        self.data, self.held_out = spirals(config.seed)
+        # Every process begins with the same weights.
         torch.manual_seed(config.seed)
         self.model = build_model(config.hidden).to(device)
-        self.replica: nn.Module = self.model
-        if self.processes > 1:
-            ids = None if device.type == "cpu" else [device.index]
-            self.replica = DistributedDataParallel(self.model, device_ids=ids)
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=config.learning_rate
-        )
-        self.dtype = autocast_dtype(device)
-        self.scaler = torch.amp.GradScaler(
-            device.type, enabled=self.dtype is torch.float16
-        )
-        self.file = config.folder / "checkpoint.pt"
+        self.replica = shared(self.model, config, device)
+        self.optimizer = torch.optim.AdamW(self.model.parameters())
+        self.dtype = mixed_precision(config, device)
+        half = self.dtype is torch.float16
+        self.scaler = torch.amp.GradScaler(device.type, enabled=half)
+        self.checkpoints = Checkpoints(config.folder, config.keep)
         self.restore()
-        if any(step != self.step for step in self.gathered(self.step)):
-            raise SettingsError(f"{self.file} must be on a disk that all share")
-
-    def gathered(self, value: float) -> list[float]:
-        """A number of every process."""
-        if self.processes == 1:
-            return [value]
-        all_values = torch.zeros(self.processes, device=self.device)
-        all_values[self.rank] = value
-        dist.all_reduce(all_values)
-        return all_values.tolist()
+        if any(step != self.step for (step,) in gathered(self.step)):
+            raise SettingsError(f"{config.folder} must be on a disk that all share")
+        self.peak = peak(device, self.dtype is not None) * self.processes
+        self.flops = flops(config.hidden) if self.peak else 0
+        self.clock = self.step, time.perf_counter()
 
     def restore(self) -> None:
-        """Go on from the checkpoint in the folder, if there is one."""
-        state = checkpoint.load(self.file, self.device)
-        if state is None:
-            return
-        for name, saved in state["config"].items():
+        """Go on from the newest checkpoint, if there is one."""
+        run = self.checkpoints.restore(self.model, self.optimizer)
+        self.step = run.get("step", 0)
+        for name in ("seed", "batch_size"):
             given = getattr(self.config, name)
-            if given != saved:
+            if run.get(name, given) != given:
                 raise SettingsError(
-                    f"{self.file} was made with {name} {saved}, not {given}: "
-                    "give the same, or another folder"
+                    f"{self.checkpoints.path} was made with {name} {run[name]}, not "
+                    f"{given}: give the same, or another folder"
                 )
-        self.step = state["step"]
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
         # It is empty where the run before needed none, as on another device.
-        if state["scaler"]:
-            self.scaler.load_state_dict(state["scaler"])
+        if run.get("scaler"):
+            self.scaler.load_state_dict(run["scaler"])
 
     def save(self) -> None:
-        """Write a checkpoint; the first process does it for all."""
-        if self.rank == 0:
-            settings = asdict(self.config)
-            state = {
-                "step": self.step,
-                "config": {k: v for k, v in settings.items() if k not in FREE},
-                "model": self.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "scaler": self.scaler.state_dict(),
-            }
-            checkpoint.save(state, self.file)
+        """Write a checkpoint."""
+        run = {
+            "step": self.step,
+            "seed": self.config.seed,
+            "batch_size": self.config.batch_size,
+            "scaler": self.scaler.state_dict(),
+        }
+        self.checkpoints.save(self.model, self.optimizer, run)
+        # This took no time from the training, as far as its pace is concerned.
+        self.clock = self.step, time.perf_counter()
 
     def batches(self) -> DataLoader[tuple[Tensor, ...]]:
-        """What is left of this process's batches."""
-        config = self.config
-        sampler = StepSampler(
-            POINTS,
-            config.batch_size,
-            config.seed,
-            range(self.step, config.steps),
-            (self.rank, self.processes),
-            config.accumulate,
-        )
+        """What is left of this process's share of the batches."""
+        config, steps = self.config, range(self.step, self.config.steps)
+        sizes, share = (len(self.data), config.batch_size), (self.rank, self.processes)
         return DataLoader(
-            spirals(POINTS, config.seed),
-            batch_sampler=sampler,
+            self.data,
+            batch_sampler=batches(*sizes, config.seed, steps, share),
             pin_memory=pin_memory(self.device),
+            num_workers=config.workers,
+            worker_init_fn=ignore_signals,
         )
 
-    def take_step(self, parts: list[tuple[Tensor, ...]]) -> tuple[Tensor, Tensor]:
-        """One optimizer step over the parts of a batch; its loss and accuracy."""
+    def take_step(self, points: Tensor, classes: Tensor) -> Tensor:
+        """One optimizer step over a share of a batch; the loss of that."""
         # All that is random in a step, such as dropout, is the same after a resume.
-        torch.manual_seed(step_seed(self.config.seed, self.step, self.rank))
-        totals = torch.zeros(2, device=self.device)
-        for number, (points, classes) in enumerate(parts, start=1):
-            with self.unless_last(number == len(parts)):
-                totals += self.accumulate(points, classes, len(parts))
+        # torch.manual_seed() does this as well, a hundred times slower.
+        seed = mixed(self.config.seed, self.step, self.rank)
+        torch.default_generator.manual_seed(seed)
+        if self.device.type != "cpu":
+            torch.get_device_module(self.device).manual_seed(seed)
+        loss = self.accumulate(points, classes)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.config, self.step)
+        if self.config.clip:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()
         self.step += 1
-        if self.processes > 1:
-            dist.all_reduce(totals)
-        loss, accuracy = totals / self.processes
-        return loss, accuracy
+        return loss
 
-    def unless_last(self, last: bool) -> contextlib.AbstractContextManager[None]:
-        """Only the last part of a batch needs the other processes' gradients."""
-        if isinstance(self.replica, DistributedDataParallel) and not last:
-            synchronize: contextlib.AbstractContextManager[None] = (
-                self.replica.no_sync()
-            )
-            return synchronize
-        return contextlib.nullcontext()
+    def accumulate(self, points: Tensor, classes: Tensor) -> Tensor:
+        """Add up the gradients of the parts of a share; its loss."""
+        parts, total = self.config.accumulate, torch.zeros((), device=self.device)
+        pairs = zip(points.chunk(parts), classes.chunk(parts), strict=True)
+        for number, pair in enumerate(pairs, start=1):
+            # Only the last part needs the gradients of the other processes.
+            synchronize(self.replica, number == parts)
+            inputs, labels = (part.to(self.device, non_blocking=True) for part in pair)
+            _, loss = scored(self.replica, inputs, labels, self.dtype)
+            torch.autograd.backward(self.scaler.scale(loss / parts))
+            total += loss.detach() / parts
+        return total
 
-    def accumulate(self, points: Tensor, classes: Tensor, parts: int) -> Tensor:
-        """Add the gradients of one part; its share of loss and accuracy, shape (2,)."""
-        points = points.to(self.device, non_blocking=True)
-        classes = classes.to(self.device, non_blocking=True)
-        with torch.autocast(
-            self.device.type, self.dtype, enabled=self.dtype is not None
-        ):
-            scores = self.replica(points)
-            loss = nn.functional.cross_entropy(scores, classes) / parts
-        torch.autograd.backward(self.scaler.scale(loss))
-        accuracy = (scores.argmax(1) == classes).float().mean() / parts
-        return torch.stack([loss.detach().float(), accuracy])
+    def progress(self, loss: Tensor) -> Row:
+        """Metrics of a step; they wait for the device and the other processes."""
+        losses = [loss for (loss,) in gathered(loss.item())]
+        (step, before), now = self.clock, time.perf_counter()
+        pace = (self.step - step) * self.config.batch_size / (now - before)
+        self.clock = self.step, now
+        row = {
+            "loss": sum(losses) / self.processes,
+            "learning_rate": learning_rate(self.config, self.step - 1),
+            "samples_per_second": pace,
+        }
+        return {**row, "mfu": pace * self.flops / self.peak} if self.peak else row
+
+    def evaluate(self) -> Row:
+        """Metrics on data that no step sees."""
+        found = measured(self.replica, self.held_out, self.device, self.dtype)
+        self.clock = self.step, time.perf_counter()
+        return dict(zip(("held_out_loss", "held_out_accuracy"), found, strict=True))
 
 
 def train(
@@ -162,30 +205,34 @@ def train(
     except OSError as error:
         raise SettingsError(f"{config.folder}: {error.strerror}") from error
     trainer = Trainer(config, device)
-    batches = iter(trainer.batches())
+    first, agreement = trainer.step, Agreement(trainer.step)
     with contextlib.ExitStack() as stack:
         metrics = None
         if trainer.rank == 0:
-            metrics = Metrics(config.folder, trainer.step)
+            config.save(config.folder / "config.toml")
+            metrics = Metrics(config.folder, first)
             stack.callback(metrics.close)
-        bar = tqdm(
-            range(trainer.step, config.steps),
-            initial=trainer.step,
-            total=config.steps,
-            # None: a bar on a terminal only.
-            disable=None if trainer.rank == 0 else True,
-        )
-        for _ in bar:
-            parts = [next(batches) for _ in range(config.accumulate)]
-            loss, accuracy = trainer.take_step(parts)
-            if metrics and trainer.step % config.log_every == 0:
-                metrics.write(trainer.step, loss.item(), accuracy.item())
-                bar.set_postfix(loss=f"{loss.item():.3f}")
-            # Told to stop, all processes do so at the same step.
-            stop = any(trainer.gathered(should_stop()))
-            if stop or trainer.step % config.save_every == 0:
+        # None: a bar on a terminal only.
+        hidden = None if metrics else True
+        bar = tqdm(trainer.batches(), initial=first, total=config.steps, disable=hidden)
+        for points, classes in bar:
+            loss, step = trainer.take_step(points, classes), trainer.step
+            last, row = step == config.steps, Row()
+            if last or step % config.log_every == 0:
+                row |= trainer.progress(loss)
+            if last or step % config.eval_every == 0:
+                row |= trainer.evaluate()
+            if metrics and row:
+                metrics.write(step, row)
+                text = ", ".join(f"{name} {value:.4g}" for name, value in row.items())
+                if bar.disable:
+                    print(f"step {step} of {config.steps}: {text}", flush=True)
+                else:
+                    bar.set_postfix_str(text)
+            stop = agreement.to_stop(step, should_stop())
+            if stop or last or step % config.save_every == 0:
                 trainer.save()
-            if stop:
+            trainer.checkpoints.finish(wait=stop or last)
+            if stop and not last:
                 return False
-        trainer.save()
     return True

@@ -9,7 +9,8 @@ from .plan import Choice, Plan
 
 # Columns of a narrow terminal, less an indent.
 WIDTH = 76
-FIRST_COMMIT = 'git init && git add --all && git commit --message "Start"'
+# Not joined by `&&`, which the PowerShell that comes with Windows does not know.
+FIRST_COMMIT = ("git init", "git add --all", 'git commit --message "Start"')
 
 
 def builds_shown(plan: Plan) -> str:
@@ -57,7 +58,7 @@ def first_commands(
     install = setup(plan, choice, anew=True) if plan.strategy == "extras" else automation.setup
     return (
         *([f"cd {folder}"] if folder else []),
-        *([] if versioned else [FIRST_COMMIT]),
+        *(() if versioned else FIRST_COMMIT),
         *install,
         f"{automation.keep} scripts/smoke_test.py",
     )

@@ -55,11 +55,18 @@ def test_auto_names_no_build() -> None:
 
 def test_the_commands_lead_to_the_smoke_test() -> None:
     smoke = "uv run --no-sync scripts/smoke_test.py"
-    assert commands(strategy="groups") == ("cd x", FIRST_COMMIT, "uv sync", smoke)
+    assert commands(strategy="groups") == ("cd x", *FIRST_COMMIT, "uv sync", smoke)
     assert commands("", versioned=True, strategy="index", backend="cpu") == ("uv sync", smoke)
     *_, install, last = commands(strategy="pip", backend="cpu")
     assert install == "uv pip install --no-deps --editable ."
     assert last == "uv run scripts/smoke_test.py"
+
+
+@pytest.mark.parametrize("strategy", ["pypi", "markers", "extras", "groups", "pip", "provided"])
+def test_every_shell_knows_the_commands(strategy: str) -> None:
+    """Those of Windows among them: PowerShell 5 knows no `&&`, and cmd.exe no quotes of one."""
+    for command in commands("x", strategy=strategy):
+        assert not set("&|;'$`") & set(command)
 
 
 def test_an_extra_is_one_that_runs_here() -> None:

@@ -543,8 +543,9 @@ class TorchIndex(Extension):
 
     @pass_context
     def this_machine(self, context: Context) -> str:
-        """What a prompt for backends says of the machine."""
-        return str(prompts.this_machine(self.offered, contract.read(context), self.machine))
+        """What a prompt for backends says of the machine, on a line of its own."""
+        said = prompts.this_machine(self.offered, contract.read(context), self.machine)
+        return f"\n   {said}" if said else ""
 
     @pass_context
     def builds_shown(self, context: Context) -> str:
@@ -568,7 +569,15 @@ class TorchIndex(Extension):
             self.automation(context),
             "" if given == Path() else names.shell_folder(str(given)),
             destination.is_versioned(folder),
+            self._runs_here(context),
         )
+
+    def _runs_here(self, context: Context) -> list[str]:
+        plan = self.torch_plan(context)
+        if plan.strategy != "extras":
+            return []  # The same commands everywhere: there is nothing to look for.
+        line = self.tables.lines[plan.line]
+        return list(machine.fitting_backends(self.tables, line, self.machine))
 
     @pass_context
     def diagnosis(self, context: Context) -> Any:

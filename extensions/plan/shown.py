@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .automation import Automation
+from .automation import Automation, setup
 from .plan import Choice, Plan
 
 # Columns of a narrow terminal, less an indent.
 WIDTH = 76
-FIRST_COMMIT = 'git init && git add --all && git commit --message "Start"'
+# Not joined by `&&`, which the PowerShell that comes with Windows does not know.
+FIRST_COMMIT = ("git init", "git add --all", 'git commit --message "Start"')
 
 
 def builds_shown(plan: Plan) -> str:
@@ -37,23 +38,36 @@ def builds_moved(before: Plan, after: Plan) -> str:
             label = after.platform_label(platform)
             found.setdefault((name or "torch", one, other), []).append(label)
     rows = [(name, f"{one} → {other}", ", ".join(on)) for (name, one, other), on in found.items()]
-    return "\n".join(_aligned(rows)) if rows else ""
+    table = _aligned(rows) if rows else []
+    if max(map(len, table), default=0) > WIDTH:
+        table = _aligned([line for row in rows for line in _platform_by_platform(row)])
+    return "\n".join(table)
 
 
 def first_commands(
-    plan: Plan, automation: Automation, folder: str, versioned: bool
+    plan: Plan, automation: Automation, folder: str, versioned: bool, here: Sequence[str] = ()
 ) -> tuple[str, ...]:
     """From the folder in which the project was rendered to a passed smoke test.
 
     `folder` is the way to the project (empty: it was rendered where one is), `versioned` says that
-    it lies in a git repository. Without one there is no `copier update`.
+    it lies in a git repository. Without one there is no `copier update`. `here` are the backends
+    that run on this machine: an extra is one of those, or else the CPU build, which runs anywhere.
     """
+    fitting = {choice.backend: choice for choice in plan.choices}
+    choice = next((fitting[b] for b in (*here, "cpu") if b in fitting), plan.default)
+    install = setup(plan, choice, anew=True) if plan.strategy == "extras" else automation.setup
     return (
         *([f"cd {folder}"] if folder else []),
-        *([] if versioned else [FIRST_COMMIT]),
-        *automation.setup,
+        *(() if versioned else FIRST_COMMIT),
+        *install,
         f"{automation.keep} scripts/smoke_test.py",
     )
+
+
+def _platform_by_platform(row: tuple[str, str, str]) -> list[tuple[str, str, str]]:
+    name, moved, on = row
+    first, *others = on.split(", ")
+    return [(name, moved, first), *(("", "", other) for other in others)]
 
 
 def _cells(plan: Plan) -> dict[tuple[str, str], str]:

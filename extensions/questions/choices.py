@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..tables.backends import AUTO, kind, nearest_backend
-from ..tables.platforms import AARCH64, MACOS, PLATFORMS, WINDOWS
+from ..tables.platforms import AARCH64, LINUX, MACOS, PLATFORMS, WINDOWS
 from ..tables.releases import Line, Tables, minor
 from . import names
 from .contract import (
@@ -24,7 +24,7 @@ from .contract import (
     item,
     items,
 )
-from .machine import Machine, fitting_backends
+from .machine import Machine, fitting_backends, platform_name
 from .policy import policy_of
 from .refusals import has_companions, why_not, why_not_any
 
@@ -192,7 +192,7 @@ def _line(tables: Tables, known: Known) -> Line:
 
 def _line_label(line: Line) -> str:
     observed = any(line.verified(backend) for backend in line.indexes)
-    note = "" if observed else f", its indexes are {NOT_VERIFIED}"
+    note = "" if observed else f", {NOT_VERIFIED}"
     return f"{line.name} ({line.torch}{note})"
 
 
@@ -238,12 +238,14 @@ def _candidates(
             yield from fitting_backends(tables, line, machine())
             yield "cpu"
         case "linux_backend":
+            yield from _fitting_on(LINUX[0], tables, line, machine())
             yield from _newest_cuda(line, known)
             yield "cpu"
         case "aarch64_backend":
             yield known.get("linux_backend", "cpu")
             yield "cpu"
         case "windows_backend":
+            yield from _fitting_on(WINDOWS, tables, line, machine())
             yield "cpu"
         case "backends":
             wanted = known.get("default_backend", "cpu")
@@ -301,6 +303,11 @@ def _strategy(known: Known) -> str:
         return "provided"
     only_macos = set(known.get("platforms", ())) == {MACOS}
     return "pypi" if only_macos and "backends" not in known else DEFAULT_STRATEGY
+
+
+def _fitting_on(platform: str, tables: Tables, line: Line, machine: Machine) -> list[str]:
+    """What runs on the machine, if it is of a platform."""
+    return fitting_backends(tables, line, machine) if platform_name(machine) == platform else []
 
 
 def _newest_cuda(line: Line, known: Known) -> list[str]:

@@ -17,6 +17,8 @@ _FEW = frozenset({"project_name", "strategy", "example", MORE, *_BACKENDS})
 _FEW_AT_UPDATES = frozenset({"torch_version", MORE, *_BACKENDS})
 # The folder tells where a project stands, and --data where it does not.
 _NEVER = frozenset({"place"})
+# Columns of a narrow terminal, less the indent of a line below a prompt.
+WIDTH = 76
 _OFFERED = frozenset({*VALUES, *BACKEND_KEYS, "torch_version", "python_version"})
 
 
@@ -47,13 +49,20 @@ def is_fixed(key: str, tables: Tables, known: Known) -> bool:
 def this_machine(tables: Tables, known: Known, machine: Machine) -> str:
     """What a prompt says of the machine and the build that runs on it; empty where it has no GPU.
 
-    "This machine: NVIDIA H100 PCIe, driver 580 → cu130"
+    "This machine: NVIDIA H100 PCIe, driver 580 → cu130". It stands on a line of its own, and a
+    long name gives way, since a terminal cuts the end, where the build is.
     """
     line = tables.lines.get(known.get("torch_version", ""))
     if not machine.shown or line is None:
         return ""
     fit = fitting_backends(tables, line, machine)
-    return f"This machine: {machine.shown} → {fit[0] if fit else f'no build of {line.name}'}"
+    begin, end = "This machine: ", f" → {fit[0] if fit else f'no build of {line.name}'}"
+    name, comma, driver = machine.shown.rpartition(", driver ")
+    if not comma:
+        name, driver = driver, ""
+    end = comma + driver + end
+    room = WIDTH - len(begin) - len(end)
+    return begin + (name if len(name) <= room else f"{name[: room - 1].rstrip()}…") + end
 
 
 def unasked(known: Known, given: Collection[str]) -> list[str]:

@@ -55,11 +55,26 @@ def test_auto_names_no_build() -> None:
 
 def test_the_commands_lead_to_the_smoke_test() -> None:
     smoke = "uv run --no-sync scripts/smoke_test.py"
-    assert commands(strategy="groups") == ("cd x", FIRST_COMMIT, "uv sync", smoke)
+    assert commands(strategy="groups") == ("cd x", *FIRST_COMMIT, "uv sync", smoke)
     assert commands("", versioned=True, strategy="index", backend="cpu") == ("uv sync", smoke)
     *_, install, last = commands(strategy="pip", backend="cpu")
     assert install == "uv pip install --no-deps --editable ."
     assert last == "uv run scripts/smoke_test.py"
+
+
+@pytest.mark.parametrize("strategy", ["pypi", "markers", "extras", "groups", "pip", "provided"])
+def test_every_shell_knows_the_commands(strategy: str) -> None:
+    """Those of Windows among them: PowerShell 5 knows no `&&`, and cmd.exe no quotes of one."""
+    for command in commands("x", strategy=strategy):
+        assert not set("&|;'$`") & set(command)
+
+
+def test_an_extra_is_one_that_runs_here() -> None:
+    known = completed({"strategy": "extras", "backends": ["cpu", "cu130"]})
+    plan = plan_of(known)
+    automation = automate(plan, Answers.complete(known))
+    for here, extra in (((), "cpu"), (("cu132", "cu130"), "cu130"), (("rocm7.2",), "cpu")):
+        assert f"uv sync --extra {extra}" in first_commands(plan, automation, "x", True, here)
 
 
 def test_what_moved_is_shown_old_and_new() -> None:
@@ -77,3 +92,14 @@ def test_what_moved_is_shown_old_and_new() -> None:
         "cu130 - → 2.14.1 macOS arm64",
     ]
     assert builds_moved(one, one) == ""
+
+
+@pytest.mark.parametrize("backends", [["cpu", "cu130"], ["cpu", "rocm7.2"], ["cpu", "xpu"]])
+def test_what_moved_fits_a_narrow_terminal(backends: list[str]) -> None:
+    one, other = (
+        plan_of(completed({"torch_version": line, "strategy": "extras", "backends": backends}))
+        for line in ("2.13", "2.14")
+    )
+    moved = builds_moved(one, other)
+    assert max(map(len, moved.splitlines())) <= WIDTH
+    assert all(label in moved for label in ("Linux x86-64", "Windows x86-64", "macOS arm64"))

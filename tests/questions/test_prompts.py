@@ -108,6 +108,15 @@ def test_every_choice_fits_a_terminal(strategy: str, line: str) -> None:
             "This machine: NVIDIA GPU, driver 390 → no build of 2.14",
         ),
         (Machine("rocm", architectures=("gfx942",)), "This machine: AMD GPU (gfx942) → rocm7.2"),
+        (
+            Machine(
+                "cuda",
+                driver=(580, 95, 5),
+                capabilities=((12, 0),),
+                name="NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition",
+            ),
+            "This machine: NVIDIA RTX PRO 6000 Blackwell Max-Q Works…, driver 580 → cu132",
+        ),
     ],
 )
 def test_a_prompt_names_the_machine_and_what_runs_on_it(machine: Machine, said: str) -> None:
@@ -121,6 +130,30 @@ def test_the_build_for_this_machine_is_preselected() -> None:
         machine = Machine("rocm", architectures=(architecture,))
         chosen = default("backends", TABLES, known, "x", lambda m=machine: m)
         assert chosen == ["cpu", backend]
+
+
+@pytest.mark.parametrize(
+    ("system", "architecture", "expected"),
+    [
+        ("linux", "x86_64", ("cu126", "cu126", "cpu")),
+        # Old answers keep their builds: this one follows the first.
+        ("linux", "aarch64", ("cu130", "cu130", "cpu")),
+        ("windows", "x86_64", ("cu130", "cu130", "cu126")),
+    ],
+)
+def test_so_it_is_where_each_system_has_its_own(
+    system: str, architecture: str, expected: tuple[str, ...]
+) -> None:
+    machine = Machine("cuda", system, architecture, (550, 54), ((8, 0),))
+    known: dict[str, Any] = {"torch_version": "2.14", "strategy": "markers"}
+    for key in ("linux_backend", "aarch64_backend", "windows_backend"):
+        known[key] = default(key, TABLES, known, "x", lambda: machine)
+    assert tuple(known[key] for key in known if key.endswith("_backend")) == expected
+
+
+def test_the_release_line_and_the_strategy_come_before_what_follows_from_them() -> None:
+    """An image of `provided` may have an older Python: its default must know the strategy."""
+    assert KEYS.index("python_version") > KEYS.index("strategy") > KEYS.index("torch_version")
 
 
 def test_what_nobody_was_asked_is_shown_as_it_would_be_given() -> None:

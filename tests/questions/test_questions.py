@@ -221,7 +221,7 @@ def test_the_machine_is_looked_at_only_where_a_default_depends_on_it():
     def look() -> Machine:
         raise AssertionError("looked at")
 
-    depends = ("backend", "backends", "default_backend")
+    depends = ("backend", "linux_backend", "windows_backend", "backends", "default_backend")
     for key in KEYS:
         if key not in depends:
             default(key, TABLES, {"strategy": "groups"}, "folder", look)
@@ -386,7 +386,7 @@ def test_what_nobody_observed_is_offered_as_not_verified(line):
 def test_labels_say_what_a_person_wants_to_know():
     lines = labels("torch_version")
     assert lines["2.14"] == "2.14 (2.14.1)"
-    assert lines["2.15"] == "2.15 (2.15.0, its indexes are not verified)"
+    assert lines["2.15"] == "2.15 (2.15.0, not verified)"
     backends = labels("backend", torch_version="2.14")
     assert backends["cpu"] == "cpu: computers without a GPU"
     assert backends["cu130"] == "cu130: NVIDIA GPUs (driver 580.65.06 or newer)"

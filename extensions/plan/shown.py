@@ -58,8 +58,9 @@ def first_commands(
     install = setup(plan, choice, anew=True) if plan.strategy == "extras" else automation.setup
     return (
         *([f"cd {folder}"] if folder else []),
-        *(() if versioned else FIRST_COMMIT),
         *install,
+        # With uv.lock in it: an update wants everything committed.
+        *(() if versioned else FIRST_COMMIT),
         f"{automation.keep} scripts/smoke_test.py",
     )
 

@@ -57,8 +57,7 @@ MOVES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "index": ({"strategy": "index", "backend": "cu126"}, {"backend": "cu130"}),
     "markers": (
         {"strategy": "markers", "linux_backend": "cu126", "windows_backend": "cpu"},
-        # What was recorded for the other machine stays, unless the update says so.
-        {"linux_backend": "rocm7.2", "aarch64_backend": "cpu"},
+        {"linux_backend": "rocm7.2"},
     ),
     "extras": (
         {"strategy": "extras", "backends": ["cpu", "cu126"]},
@@ -72,6 +71,8 @@ MOVES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "provided": ({"strategy": "provided"}, {}),
 }
 STRATEGIES = sorted(MOVES)
+# Answers whose defaults follow others that an update may change.
+FOLLOWING = ("aarch64_backend", "base_image")
 VERSIONS = [*released(), NEWEST]
 OLDEST = list(released())[-1]
 # The first versions of strategies that came later than the others.
@@ -209,8 +210,10 @@ def edited_and_updated(
     changed: dict[str, Any],
 ) -> Update:
     before = {"python_version": THIS_PYTHON, **before}
-    fresh = edited(template, NEWEST, edits, {**before, **changed})
     start = edited(template, version, edits, before)
+    # What was recorded stays, unless the update says so.
+    recorded = {k: v for k, v in start.project.answers.items() if k in FOLLOWING}
+    fresh = edited(template, NEWEST, edits, {**recorded, **before, **changed})
     project = Project(folder / "project")
     shutil.copytree(start.project.path, project.path)
     run_update(project.path, changed, defaults=True, overwrite=True, unsafe=True, quiet=True)

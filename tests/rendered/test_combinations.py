@@ -110,13 +110,13 @@ def completed(strategy: str, line: str) -> Iterator[dict[str, Any]]:
     `test_plan` goes through their whole product, without rendering.
     """
     rest = itertools.cycle(
-        itertools.product(SETS_OF_PACKAGES, SETS_OF_PLATFORMS, TABLES.lines[line].pythons)
+        itertools.product(SETS_OF_PLATFORMS, TABLES.lines[line].pythons, SETS_OF_PACKAGES)
     )
     around = surroundings(f"{strategy} {line}")
     for backends in rendered(strategy, line):
         yield next(
             answers
-            for packages, platforms, python in rest
+            for platforms, python, packages in rest
             if fits(
                 answers := {
                     "strategy": strategy,

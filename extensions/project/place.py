@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import posixpath
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -56,30 +57,36 @@ def workspace_of(folder: Path) -> Path | None:
     if root is None or "workspace" in _settings(folder):
         return None
     workspace: Any = _settings(root).get("workspace")
-    path = tuple(folder.as_posix().split("/"))
+    path = folder.as_posix()
 
-    def named(key: str) -> bool:
+    def patterns(key: str) -> list[str]:
+        """From the root of the file system on, as uv joins them."""
         globs = workspace.get(key) if isinstance(workspace, Mapping) else None
-        listed = globs if isinstance(globs, list) else []
-        return any(matches(path, _parts(root, x)) for x in listed if isinstance(x, str))
+        listed = [x for x in globs if isinstance(x, str)] if isinstance(globs, list) else []
+        top = glob.escape(root.as_posix())
+        return [posixpath.join(top, posixpath.normpath(pattern)) for pattern in listed]
 
-    return root if named("members") and not named("exclude") else None
+    parts = tuple(path.split("/"))
+    named = any(matches(parts, tuple(x.split("/"))) for x in patterns("members"))
+    return root if named and not any(excludes(x, path) for x in patterns("exclude")) else None
 
 
-def _parts(root: Path, pattern: str) -> tuple[str, ...]:
-    """A pattern of a workspace from the root of the file system on, as uv joins the two."""
-    whole = posixpath.join(glob.escape(root.as_posix()), posixpath.normpath(pattern))
-    return tuple(whole.split("/"))
+def excludes(pattern: str, path: str) -> bool:
+    """Whether a pattern of `exclude` names a path: a `*` may be for several parts of it, too."""
+    fewer = (pattern[: m.start()] + pattern[m.end() :] for m in re.finditer(r"\*\*/", pattern))
+    return fnmatchcase(path, pattern) or any(excludes(other, path) for other in fewer)
 
 
 @cache
 def matches(path: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Whether a pattern names a path; `*` is for one part of it, `**` for any number."""
-    if not pattern:
-        return not path
+    """Whether a pattern of `members` names a path; `*` is for one part of it, `**` for any number,
+    but for one at least at the end."""
+    if not pattern or not path:
+        return not pattern and not path
     if pattern[0] == "**":
-        return matches(path, pattern[1:]) or (bool(path) and matches(path[1:], pattern))
-    return bool(path) and fnmatchcase(path[0], pattern[0]) and matches(path[1:], pattern[1:])
+        rest = pattern[1:]
+        return matches(path[1:], pattern) or (matches(path, rest) if rest else len(path) == 1)
+    return fnmatchcase(path[0], pattern[0]) and matches(path[1:], pattern[1:])
 
 
 def _settings(folder: Path) -> Mapping[str, Any]:

@@ -391,9 +391,7 @@ class TorchIndex(Extension):
         if key == contract.KEYS[0]:
             self.check_first(context)
         if key == "place":
-            # The folder tells, and --data where it does not.
             self._say_of_workspace(context)
-            return False
         if key == "aarch64_backend":
             self._say_of_aarch64(context)
         adopted, (_, conf) = self.adopted(context), self._place(context)

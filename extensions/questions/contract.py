@@ -282,13 +282,11 @@ class Answers:
     def complete(cls, known: Known) -> Answers:
         """From known answers. Raises KeyError for one that is missing.
 
-        Those of an earlier version have one backend for both machines of Linux, and start torchrun
-        by hand.
+        Those of an earlier version have one backend for both machines of Linux, stand at the top
+        of a repository, and start torchrun by hand.
         """
-        known = {"aarch64_backend": "", "launcher": "none", **known}
         names = {f.name for f in fields(cls)}
-        # No version below 0.3 asked for it: what they rendered is for the top of a repository.
-        known = {"place": cls.place, **known}
+        known = {**{k: getattr(cls, k) for k in ("aarch64_backend", "place", "launcher")}, **known}
         values = {
             key: tuple(known[key]) if key in LISTS else known[key]
             for key in KEYS

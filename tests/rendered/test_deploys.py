@@ -16,16 +16,12 @@ import pytest
 
 from tests.conftest import Render
 from tests.pytorch_index import PyTorchIndex
+from tests.rendered.test_mirrors import STRATEGIES as MIRRORED
 from tests.support.project import Project
 
 LOCAL = "Linux x86-64"
-STRATEGIES: dict[str, dict[str, Any]] = {
-    "pypi": {},
-    "index": {"backend": "cu130"},
-    "markers": {"linux_backend": "cpu", "windows_backend": "cu130"},
-    "extras": {"backends": ["cpu", "cu130"]},
-    "groups": {"backends": ["cpu", "cu130"], "default_backend": "cpu"},
-}
+# `pip` has no lock to export.
+STRATEGIES = {name: answers for name, answers in MIRRORED.items() if name != "pip"}
 
 
 def exported(project: Project) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from packaging.tags import sys_tags
 from packaging.utils import parse_wheel_filename
 
 from tests.pytorch_index import PyTorchIndex
+from tests.pytorch_index.listing import LEGACY
 from tests.pytorch_index.metadata import metadata
 from tests.pytorch_index.recorded import PYPI, TRITONS, platform_of, releases, wheels
 from tests.pytorch_index.stand_ins import stand_ins
@@ -277,14 +278,62 @@ def test_page_of_a_package(index: PyTorchIndex) -> None:
     assert headers["Content-Type"].startswith("text/html")
     links = Links(page.decode()).found
     recorded = {w.filename: w for w in wheels() if (w.index, w.package) == ("cu130", "torch")}
-    assert [text for _, text in links] == list(recorded)
-    for attributes, text in links:
+    legacy = [name for name in LEGACY if name.startswith("torch-")]
+    assert {text for _, text in links[: len(legacy)]} == {*legacy}
+    assert [text for _, text in links[len(legacy) :]] == list(recorded)
+    for attributes, text in links[len(legacy) :]:
         href, fragment = urldefrag(attributes["href"])
         assert "+" not in href
         assert fragment == f"sha256={recorded[text].sha256}"
         assert unquote(urljoin(url, href)).endswith(f"/whl/cu130/{text}")
-    bound = {a["data-requires-python"] for a, text in links if text.startswith("torch-2.15.0")}
-    assert bound == {">=3.11"}
+
+
+def test_a_page_has_the_form_of_pytorch_s(index: PyTorchIndex) -> None:
+    """Byte for byte what manage_v2.py of pytorch/test-infra writes, but for the two hosts."""
+    page = get(f"{index.url}/cu130/torch/")[1].decode()
+    lines = page.splitlines()
+    assert lines[:4] == [
+        "<!DOCTYPE html>",
+        "<html>",
+        "  <body>",
+        "    <h1>Links for torch</h1>",
+    ]
+    assert lines[-3:-1] == ["  </body>", "</html>"]
+    assert re.fullmatch(r"<!--TIMESTAMP \d{10}-->", lines[-1]) and page.endswith("-->\n")
+    assert "data-requires-python" not in page
+
+    def line(filename: str) -> str:
+        (found,) = (line for line in lines if f">{filename}<" in line)
+        return re.sub(r"(sha256=)[0-9a-f]{64}", r"\1…", found)
+
+    new, old = (
+        "torch-2.15.0+cu130-cp313-cp313-win_amd64",
+        "torch-2.11.0+cu130-cp313-cp313-win_amd64",
+    )
+    meta = 'data-dist-info-metadata="sha256=…" data-core-metadata="sha256=…"'
+    assert line(f"{new}.whl") == (
+        f'    <a href="{index.files}/whl/cu130/{new.replace("+", "%2B")}.whl#sha256=…" {meta}'
+        f' data-upload-time="2026-10-28T15:16:25Z">{new}.whl</a><br/>'
+    )
+    assert line(f"{old}.whl") == (
+        f'    <a href="/whl/cu130/{old.replace("+", "%2B")}.whl#sha256=…" {meta}>{old}.whl</a><br/>'
+    )
+    assert index.files != index.base
+
+
+def test_the_base_lists_folders_that_promise_nothing(index: PyTorchIndex) -> None:
+    names = {text for _, text in Links(get(f"{index.url}/")[1].decode()).found}
+    assert {"cpu", "cu130", "rocm7.2", "xpu", "cu134", "nightly", "test"} <= names
+    assert "pypi" not in names
+    assert get(f"{index.url}/cu92/torch/")[0] == 403
+    page = get(f"{index.url}/cu134/torch/")[1].decode()
+    assert {text for _, text in Links(page).found} == {n for n in LEGACY if n.startswith("torch-")}
+
+
+def test_a_page_that_did_not_change_is_not_sent_again(index: PyTorchIndex) -> None:
+    _, page, headers = get(f"{index.url}/cu130/torch/")
+    status, again, _ = get(f"{index.url}/cu130/torch/", **{"If-None-Match": headers["ETag"]})
+    assert (status, again) == (304, b"") and page
 
 
 def test_metadata_hash_is_that_of_the_served_bytes(index: PyTorchIndex) -> None:
@@ -303,7 +352,6 @@ def test_metadata_hash_is_that_of_the_served_bytes(index: PyTorchIndex) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "cu132/torchaudio/",
         "cpu/no-such-package/",
         "cu131/torch/",
         "pypi/torch/",
@@ -341,10 +389,10 @@ def test_index_lists_its_packages(index: PyTorchIndex) -> None:
 def test_requests_are_recorded() -> None:
     with PyTorchIndex() as served:
         get(f"{served.url}/cu130/torch/")
-        get(f"{served.url}/cu132/torchaudio/")
+        get(f"{served.url}/cu132/no-such-package/")
         assert served.requests == [
             ("GET", "/whl/cu130/torch/", 200),
-            ("GET", "/whl/cu132/torchaudio/", 403),
+            ("GET", "/whl/cu132/no-such-package/", 403),
         ]
     with pytest.raises(RuntimeError):
         _ = served.url
@@ -378,7 +426,8 @@ def test_wheelhouse_takes_the_place_of_recorded_wheels(tmp_path: Path) -> None:
         href, fragment = urldefrag(links[torch.name]["href"])
         assert fragment == f"sha256={hashlib.sha256(torch.read_bytes()).hexdigest()}"
         assert get(urljoin(served.url, href))[1] == torch.read_bytes()
-        assert len(links) == len([w for w in wheels() if (w.index, w.package) == ("cpu", "torch")])
+        there = {w.filename for w in wheels() if (w.index, w.package) == ("cpu", "torch")}
+        assert {*links} - {*LEGACY} == there
         same_version = {
             a["data-core-metadata"] for text, a in links.items() if "-2.14.1+cpu-" in text
         }

@@ -76,7 +76,7 @@ def goes_with(
         return Choice(due[0].release, same[-1].release)
     kept = old.get("companions", {}).get(package, {}).get("version")
     taken = _taken_by_newer(package, line, lines)
-    free = [f.release for f in due if f.release not in taken]
+    free = [f.release for f in due if f.release not in taken] or [f.release for f in due]
     if kept in {f.release for f in found}:
         newer = [r for r in free[:1] if minor(r) > minor(kept)]
         return Choice(kept, newer="".join(newer))
@@ -141,14 +141,14 @@ def companion(
     before = old.get("companions", {}).get(package)
     like: Block = before or near.get("companions", {}).get(package, {})
     if choice is None:
-        none = [] if before else [f"{package}: no release goes with torch {line} yet"]
+        none = [] if before else ["no release goes with this torch yet"]
         return (dict(before) if before else None), none
     todo = []
     if choice.newer:
-        todo.append(f"{package}: {choice.newer} is out, and does not say for which torch")
+        todo.append(f"{choice.newer} is out, and does not say for which torch")
     release, first = choice.release, choice.first or like.get("first", "")
     if not choice.first and release != like.get("version"):
-        todo.append(f"{package}: {release} by the time at which it came out, not by its metadata")
+        todo.append("version by its date")
     entry: dict[str, Any] = {"version": release}
     if "needs" in like:
         entry["needs"] = like["needs"]
@@ -159,13 +159,13 @@ def companion(
     if "indexes" in like:
         entry |= _own_builds(package, release, like, seen, torch_s, there)
         if not before:
-            todo.append(f"{package}: its first release and PyPI's builds, as in the nearest line")
+            todo.append(f"first and pypi as in {near['line']}")
     elif seen.listed is None:
         entry |= {"absent": known} if (known := [*like.get("absent", ())]) else {}
     elif lacking := [b for b in torch_s if not set(torch_s[b]) <= there.get(b, set())]:
         entry["absent"] = lacking
         partly = [b for b in lacking if b in there]
-        todo += [f"{package}: {b} has it, but not for every platform of torch" for b in partly]
+        todo += [f"{b} has it, but not for every platform of torch" for b in partly]
     have = pythons(package, release, seen, [PYPI, *there])
     last = block["python"]["last"]
     if have and minor(ends := f"3.{max(have)}") < minor(last):

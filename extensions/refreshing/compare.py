@@ -46,8 +46,7 @@ class Change:
 
     @property
     def cell(self) -> str:
-        """What it is about, as people say it."""
-        return " ".join(_word(part) for part in self.path if part not in ("indexes", "companions"))
+        return cell(self.path)
 
     @property
     def words(self) -> str:
@@ -55,6 +54,11 @@ class Change:
             return f"torch {self.line} is new: {_summary(self.now)}"
         was, now = _value(self.was), _value(self.now)
         return f"torch {self.line}, {self.cell}: {now}" + (f", was {was}" if self.was else ", new")
+
+
+def cell(path: tuple[str, ...]) -> str:
+    """What a place in a block is about, as people say it."""
+    return " ".join(_word(part) for part in path if part not in ("indexes", "companions"))
 
 
 def changes(line: str, old: Block | None, made: Proposal) -> list[Change]:
@@ -85,7 +89,7 @@ def _word(part: str) -> str:
 
 
 def _summary(block: Block) -> str:
-    packages = [f"{name} {entry['version']}" for name, entry in block["companions"].items()]
+    packages = [f"{name} {entry['version']}" for name, entry in block.get("companions", {}).items()]
     with_what = f" with {', '.join(packages)}" if packages else ""
     return f"{block['torch']}{with_what}, for {', '.join(block['indexes'])}"
 

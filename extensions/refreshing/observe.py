@@ -119,7 +119,7 @@ class Scope:
         older = [name for name in lines if minor(name) < minor(self.first)]
         names = [n for n in lines if minor(n) >= minor(self.first)] + older[:1]
         found = (lines[n].companions.get(package) for n in names)
-        return min((minor(c.version)[:2] for c in found if c), default=())
+        return min((minor(c.version)[:2] for c in found if c), default=(10**6,))
 
 
 def observe(web: Web, scope: Scope, day: date, tell: Callable[[str], None]) -> Observed:
@@ -198,9 +198,11 @@ def _described(seen: Observed, scope: Scope) -> list[tuple[str, Wheel]]:
         for place in seen.places:
             if kind(place) in ("rocm", "xpu"):
                 found.append(("torch", sample(seen.of(place, "torch", newest), "linux-x86_64")))
+    born = min((seen.uploaded("torch", r) for r in seen.patches(scope.first, PYPI)), default="")
     for package in scope.companions:
         for release in seen.releases(package, PYPI):
-            if minor(release)[:2] >= scope.since(package):
+            young = "" < born <= seen.uploaded(package, release)
+            if young or minor(release)[:2] >= scope.since(package):
                 found.append((package, sample(seen.of(PYPI, package, release), "linux-x86_64")))
     return list(dict.fromkeys((package, wheel) for package, wheel in found if wheel))
 

@@ -29,12 +29,12 @@ _KINDS = ["cpu", "cuda", "rocm", "xpu"]
 @dataclass
 class Proposal:
     """A line's block, with the backends that were not offered so far, what the index contradicts
-    and nothing was changed for, and what a person must do."""
+    and nothing was changed for, and what a person must do: of a cell, or of the whole line."""
 
     block: dict[str, Any]
     opened: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
-    todo: list[str] = field(default_factory=list)
+    todo: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
 
 
 def order(backend: str) -> tuple[int, tuple[int, ...]]:
@@ -68,7 +68,7 @@ def propose(
     found = {}
     for name in names:
         entry, todo = companion(name, line, old, near, lines, seen, block)
-        made.todo += todo
+        made.todo += [(("companions", name), text) for text in todo]
         if entry is not None:
             found[name] = entry
     block["companions"] = found
@@ -111,7 +111,8 @@ def _cells(
     if here := builds("torch", torch, seen, [backend]).get(backend):
         if needs := _cannot_be_locked(backend, torch, seen):
             if backend not in shut:
-                made.todo.append(f"{backend} has torch {torch}, and is not offered: {needs}")
+                text = f"it has torch {torch}, and is not offered: {needs}"
+                made.todo.append((("indexes", backend), text))
             return {}
         if backend in shut:
             made.opened.append(backend)
@@ -182,19 +183,20 @@ def _pythons(made: Proposal, old: Block, near: Block, seen: Observed) -> None:
     most = {n for n in most if n >= OLDEST_PYTHON}
     if not most:
         made.block["python"] = dict(old.get("python") or near["python"])
-        made.todo.append("python: there is none for which every build has a wheel")
+        made.todo.append((("python",), "there is none for which every build has a wheel"))
         return
     for (backend, platform), found in cells.items():
         if lacking := sorted(most - found):
             versions = ", ".join(f"3.{n}" for n in lacking)
-            made.todo.append(f"{backend} for {platform} is left out: no wheel for {versions}")
+            text = f"left out, without a wheel for Python {versions}"
+            made.todo.append((("indexes", backend, platform), text))
             del indexes[backend][platform]
             if not indexes[backend]:
                 del indexes[backend]
     default = (old.get("python") or near["python"])["default"]
     known = {f"3.{n}" for n in most}
     if not old:
-        made.todo.append(f"python: {default} is the default, as in the nearest line")
+        made.todo.append((("python",), f"default as in {near['line']}"))
     default = default if default in known else f"3.{max(most)}"
     made.block["python"] = {
         "first": f"3.{min(most)}",
@@ -219,11 +221,11 @@ def _oldest(made: Proposal, old: Block, near: Block, seen: Observed) -> None:
 
 
 def _pypi(made: Proposal, old: Block, near: Block, seen: Observed) -> None:
-    torch = made.block["torch"]
+    line, torch = made.block["line"], made.block["torch"]
     there = {p for w in seen.of(PYPI, "torch", torch) for p in w.platforms}
     if not there:
         made.block["pypi"] = dict(old.get("pypi") or near.get("pypi", {}))
-        made.todo.append("pypi: it has no wheels yet; taken as in the nearest line")
+        made.todo.append((("pypi",), f"no wheels there yet, as in {near.get('line', line)}"))
         return
     made.block["pypi"] = {
         p: _cuda(_needs(PYPI, torch, seen, p)) if p in LINUX else "cpu"

@@ -13,9 +13,10 @@ import yaml
 
 from ..questions import policy as policies
 from ..questions.names import PYPI_URL, PYTORCH_URL, base_url
+from ..tables.backends import kind
 from ..tables.releases import Tables, load, minor, series
 from . import mirror, write
-from .compare import changes
+from .compare import cell, changes
 from .fetch import PAUSES, CannotLook, Web
 from .observe import Observed, Scope, observe
 from .propose import Proposal, propose
@@ -47,9 +48,11 @@ class Options:
 
 @dataclass
 class Found:
-    """What is proposed, and what is reported of it."""
+    """What is proposed, and what is reported of it; `lines` are all blocks, with new ones."""
 
-    blocks: list[dict[str, Any]] = field(default_factory=list)
+    lines: dict[str, dict[str, Any]]
+    checked: date | None
+    blocks: list[tuple[dict[str, Any], list[Any]]] = field(default_factory=list)
     changes: list[Any] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     todo: list[str] = field(default_factory=list)
@@ -65,7 +68,7 @@ def refresh(options: Options) -> int:
         web = Web(options.cache, options.pauses)
         seen = observe(web, scope, options.today, _tell)
         found = _compare(options, scope, seen)
-        texts = _texts(options, found, seen)
+        texts = _texts(options, scope, found, seen)
     except (CannotLook, ValueError) as error:
         _tell(f"refresh.py: {error}. Nothing was written.")
         return 2
@@ -108,12 +111,13 @@ def _scope(options: Options, tables: Tables, policy: policies.Policy) -> Scope:
 
 def _compare(options: Options, scope: Scope, seen: Observed) -> Found:
     """The blocks that differ. Raises ValueError for a line of which nobody knows."""
-    content = yaml.safe_load((options.folder / "releases.yml").read_text(encoding="utf-8"))
+    with (options.folder / "releases.yml").open(encoding="utf-8") as file:
+        content = yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     lines = {block["line"]: block for block in content["releases"]}
+    found = Found(lines, content.get("checked"))
     known = {*lines, *(series(release) for release in seen.releases("torch"))}
     if unknown := options.lines - known:
         raise ValueError(f"there is no torch {min(unknown)}. Nearest: {max(known, key=minor)}")
-    found = Found()
     for line in sorted(filter(scope.has, known), key=minor):
         old = lines.get(line)
         made = propose(line, lines, seen, scope.tables.not_offered)
@@ -123,12 +127,10 @@ def _compare(options: Options, scope: Scope, seen: Observed) -> Found:
         if "cpu" not in made.block["indexes"]:
             found.todo.append(f"torch {made.block['torch']} is out, and on no index that was seen")
             continue
-        _take(found, line, old, made, options, seen)
-        if old is None:
-            lines[line] = made.block
+        _take(found, line, old, made, options)
+        lines[line] = made.block if old is None else old
     for name in ("releases.yml", "backends.yml"):
-        text = (options.folder / name).read_text(encoding="utf-8")
-        found.todo += [f"{name}: {x.strip()}" for x in text.splitlines() if write.LOW in x]
+        found.todo += write.marks((options.folder / name).read_text(encoding="utf-8"))
     return found
 
 
@@ -138,42 +140,45 @@ def _take(
     old: dict[str, Any] | None,
     made: Proposal,
     options: Options,
-    seen: Observed,
 ) -> None:
     differing = changes(line, old, made)
     found.doubts += [f"torch {line}, {text}" for text in made.doubts]
-    found.todo += [f"torch {line}, {text}" for text in made.todo]
+    found.todo += [f"torch {line}, {cell(path)}: {text}" for path, text in made.todo]
     found.opened += made.opened
     if not differing:
         return
     block = made.block | {"seen": options.today}
     if SOURCE not in block["sources"] and not options.pypi_only:
         block["sources"] = [*block["sources"], SOURCE]
-    found.blocks.append(block)
+    found.blocks.append((block, made.todo if old is None else []))
     found.changes += differing
 
 
-def _texts(options: Options, found: Found, seen: Observed) -> dict[str, str]:
+def _texts(options: Options, scope: Scope, found: Found, seen: Observed) -> dict[str, str]:
     """The files that would change, with their new texts."""
-    releases, backends = (
-        (options.folder / name).read_text(encoding="utf-8")
-        for name in ("releases.yml", "backends.yml")
-    )
-    content = yaml.safe_load(releases)
+    texts = {}
     whole = not options.lines and seen.listed is not None
-    old = content.get("checked")
-    due = bool(found.blocks) or (old is not None and options.today - old > STILL_TRUE)
-    lines: dict[str, list[str]] = {}
-    for block in (*content["releases"], *found.blocks):
-        for backend in block["indexes"]:
-            lines.setdefault(backend, []).append(block["line"])
-    texts = {
-        "releases.yml": write.with_blocks(
-            releases, found.blocks, options.today if whole and due else None
-        ),
-        "backends.yml": write.with_backends(backends, found.opened, lines),
-    }
-    return {k: v for k, v in texts.items() if v not in (releases, backends)}
+    due = found.checked and options.today - found.checked > STILL_TRUE
+    checked = options.today if whole and (found.blocks or due) else None
+    if found.blocks or (checked and found.checked):
+        text = (options.folder / "releases.yml").read_text(encoding="utf-8")
+        texts["releases.yml"] = write.with_blocks(text, found.blocks, checked)
+    since: dict[str, str] = {}  # the oldest line of each backend that the tables do not know
+    for line in sorted(found.lines, key=minor, reverse=True):
+        since |= {b: line for b in found.lines[line]["indexes"]}
+    unknown = {b: line for b, line in since.items() if not _is_known(b, line, scope.tables)}
+    if found.opened or unknown:
+        text = (options.folder / "backends.yml").read_text(encoding="utf-8")
+        texts["backends.yml"] = write.with_backends(text, found.opened, unknown)
+    return texts
+
+
+def _is_known(backend: str, line: str, tables: Tables) -> bool:
+    """Whether the tables have all that no index shows of a backend."""
+    if kind(backend) in ("cpu", "xpu"):
+        return True
+    driver = kind(backend) == "rocm" or tables.driver_floor(backend, "linux")
+    return bool(driver and tables.architectures(backend, line))
 
 
 def _read(web: Web, found: Found) -> str:

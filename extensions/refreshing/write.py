@@ -14,22 +14,33 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+from ruamel.yaml.tokens import CommentToken
 
 from ..tables.backends import kind, nearest_backend, version
 from ..tables.releases import load, minor
 from .propose import Block, order
 
 WIDTH = 100
-KEYS = ("line", "torch", "released", "sources", "seen", "python", "oldest", "companions")
-KEYS += ("triton", "no_local", "pypi", "indexes")
-COMPANION_KEYS = ("version", "needs", "first", "absent", "last_python", "no_local", "pypi")
-COMPANION_KEYS += ("indexes",)
+# The order of the keys in a block, and in what it says of a companion and of a triton.
+_KEYS = {
+    "": (
+        *("line", "torch", "released", "sources", "seen", "python", "oldest", "companions"),
+        *("triton", "no_local", "pypi", "indexes"),
+    ),
+    "companions": (
+        *("version", "needs", "first", "absent", "last_python", "no_local", "pypi", "indexes"),
+    ),
+    "triton": ("name", "version", "platforms"),
+}
+Remark = tuple[tuple[str, ...], str]  # where in a block, and what
 LOW = "# low:"
 
 
 def _yaml(width: int) -> YAML:
     yaml = YAML()
     yaml.preserve_quotes = True
+    # One date in two lines is no reason for an anchor.
+    yaml.representer.ignore_aliases = lambda data: True
     yaml.width = width
     yaml.indent(mapping=2, sequence=4, offset=2)
     return yaml
@@ -41,8 +52,24 @@ def _dumped(yaml: YAML, content: Any) -> str:
     return out.getvalue()
 
 
-def with_blocks(text: str, blocks: Iterable[Block], checked: date | None) -> str:
-    """The text of releases.yml with these blocks in the places of theirs, or as new ones.
+def marks(text: str) -> list[str]:
+    """What a table says to be low, and a person has not looked at yet."""
+    found, line = [], ""
+    for row in text.splitlines():
+        if match := re.match(r'  - line: "([\d.]+)"', row):
+            line = f"torch {match[1]}, "
+        if LOW in row:
+            found.append(line + row.partition(LOW)[2].strip())
+    return found
+
+
+def with_blocks(
+    text: str,
+    blocks: Iterable[tuple[Block, Iterable[tuple[tuple[str, ...], str]]]],
+    checked: date | None,
+) -> str:
+    """The text of releases.yml with these blocks in the places of theirs, or as new ones, and
+    with a remark on each cell of a new one at which a person must look.
 
     `checked` is the day on which all of the table was held against the indexes, if it was.
     """
@@ -50,12 +77,13 @@ def with_blocks(text: str, blocks: Iterable[Block], checked: date | None) -> str
     content = yaml.load(text)
     there = {block["line"]: block for block in content["releases"]}
     changed = False
-    for block in blocks:
+    for block, remarks in blocks:
         if block["line"] in there:
             changed |= _merge(there[block["line"]], block, ())
         else:
             newer = [name for name in there if minor(name) > minor(block["line"])]
             made = _made(block, ())
+            _remark(made, remarks)
             content["releases"].insert(len(newer), made)
             there[block["line"]] = made
             there = dict(sorted(there.items(), key=lambda pair: minor(pair[0]), reverse=True))
@@ -64,6 +92,18 @@ def with_blocks(text: str, blocks: Iterable[Block], checked: date | None) -> str
         content["checked"] = checked
         changed = True
     return _spaced(_dumped(yaml, content)) if changed else text
+
+
+def _remark(block: CommentedMap, remarks: Iterable[Remark]) -> None:
+    texts: dict[tuple[str, ...], list[str]] = {}
+    for path, text in remarks:
+        texts.setdefault(path, []).append(text)
+    for (*path, key), found in texts.items():
+        holder = block
+        for part in path:
+            holder = holder.get(part, {})
+        if key in holder:
+            holder.yaml_add_eol_comment(f"{LOW[2:]} {'; '.join(found)}", key)
 
 
 def _spaced(text: str) -> str:
@@ -99,22 +139,29 @@ def _merge(old: CommentedMap, new: Mapping[str, Any], path: tuple[str, ...]) -> 
 
 
 def _forget_comment(content: CommentedMap, key: str) -> None:
-    """A remark on a line is about what the line said."""
-    content.ca.items.pop(key, None)
+    """A remark on a line is about what the line said; those on lines of their own stay."""
+    own = getattr(content[key], "ca", None)
+    for tokens in (content.ca.items.get(key), own.comment if own else None):
+        for token in filter(None, tokens or ()):
+            if isinstance(token, CommentToken) and token.value.startswith("#"):
+                token.value = "\n" + token.value.partition("\n")[2]
 
 
 def _rank(path: tuple[str, ...], key: str) -> Any:
     """Where a key stands among its like."""
     if kind(key):
         return order(key)
-    keys = KEYS if not path else COMPANION_KEYS if path[0] == "companions" else ()
+    keys = (
+        KEYS if not path else {"companions": COMPANION_KEYS, "triton": TRITON_KEYS}.get(path[0], ())
+    )
     return (keys.index(key) if key in keys else len(keys), ())
 
 
 def _made(value: Any, path: tuple[str, ...]) -> Any:
     """A value in the form that the table has: what holds no mapping in one line, where it fits."""
     if isinstance(value, Mapping):
-        found = CommentedMap((key, _made(v, (*path, key))) for key, v in value.items())
+        keys = value if path else sorted(value, key=lambda key: _rank((), key))
+        found = CommentedMap((key, _made(value[key], (*path, key))) for key in keys)
         flat = not any(isinstance(v, Mapping) for v in value.values())
         if flat and path and path[-1] not in ("companions", "indexes", "triton"):
             found.fa.set_flow_style()
@@ -128,41 +175,38 @@ def _made(value: Any, path: tuple[str, ...]) -> Any:
     return value
 
 
-def with_backends(text: str, opened: Iterable[str], lines: Mapping[str, Iterable[str]]) -> str:
+def with_backends(text: str, opened: Iterable[str], unknown: Mapping[str, str]) -> str:
     """The text of backends.yml without the backends that are offered now, and with what the tables
-    need of each new one: as the nearest has it, and marked as low for a person to look at."""
-    yaml = _yaml(4096)
-    content = yaml.load(text)
-    before = _dumped(yaml, content)
+    need of each unknown one, which has a line: as the nearest has it, marked as low."""
     for backend in opened:
-        content["not_offered"].pop(backend, None)
-    for backend, names in lines.items():
+        text = re.sub(rf"(?m)^  {re.escape(backend)}: .*\n(    .*\n)*", "", text)
+    for backend, line in sorted(unknown.items(), key=lambda pair: order(pair[0])):
         if kind(backend) == "rocm":
-            _as_nearest(content["rocm_architectures"], backend, lambda codes: _made([*codes], ()))
-        if kind(backend) == "cuda":
-            first = min(names, key=minor)
-
-            def since(blocks: Any, first: str = first) -> Any:
-                newest = {**blocks[-1], "since": first}
-                return CommentedSeq([CommentedMap((k, _made(v, ())) for k, v in newest.items())])
-
-            _as_nearest(content["cuda_architectures"], backend, since)
-            major = f"cu{version(backend)[0]}"
-            known = content["drivers"]
-            if major not in known:
-                last = max(known, key=lambda name: int(name[2:]))
-                known[major] = _made(dict(known[last]), ("drivers", major))
-                known.yaml_add_eol_comment(f"{LOW} as {last}", major)
-    after = _dumped(yaml, content)
-    return after if after != before else text
+            text = _as_nearest(text, "rocm_architectures", backend)
+            continue
+        text = _as_nearest(text, "cuda_architectures", backend, line)
+        text = _as_nearest(text, "drivers", f"cu{version(backend)[0]}")
+    return text
 
 
-def _as_nearest(table: CommentedMap, backend: str, copied: Any) -> None:
-    if backend in table:
-        return
-    nearest = nearest_backend(table, backend)
-    place = sum(1 for other in table if order(other) < order(backend))
-    table.insert(place, backend, copied(table[nearest]), comment=f"{LOW} as {nearest}")
+def _as_nearest(text: str, table: str, name: str, line: str = "") -> str:
+    """With an entry for a name in one of its tables, copied from the nearest one; of what changes
+    with the lines the newest, from `line` on."""
+    head, body, tail = re.split(rf"(?m)(?<=^{table}:\n)((?:  .*\n)+)", text, maxsplit=1)
+    entries = {
+        m[1]: m[0] for m in re.finditer(r"(?m)^  (\w[\w.]*):.*\n(?:(?:    |  #).*\n)*", body)
+    }
+    if name in entries:
+        return text
+    like = nearest_backend(entries, name)
+    copied = re.sub(rf"(?m)^  {re.escape(like)}:", f"  {name}:", entries[like])
+    copied = re.sub(r"(?m)^  #.*\n", "", copied)
+    if line:
+        first, *_, newest = copied.split("    - since:")
+        copied = re.sub(r'"[\d.]+"', f'"{line}"', f"{first}    - since:{newest}", count=1)
+    entries[name] = f"  {LOW} {name} as {like}\n{copied}"
+    ordered = sorted(entries, key=version)
+    return head + "".join(entries[key] for key in ordered) + tail
 
 
 def replace(folder: Path, texts: Mapping[str, str]) -> None:

@@ -1,0 +1,108 @@
+"""From the indexes as they were recorded, refresh.py makes the tables that stand here."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from extensions.tables.releases import UNVERIFIED, load
+from tests.conftest import ROOT
+from tests.pytorch_index import PyTorchIndex
+from tests.pytorch_index.recorded import platform_of, wheels
+from tests.refreshing.worlds import TODAY, blocks, drop, look, tables
+from tests.support.cells import LINES, TABLES
+
+RECORDED = [line for line in LINES if line != "2.15"]  # nobody saw the indexes of 2.15
+SEEN = {"lock", "url", "manual", "nix"}
+# What no index shows, and a person says: where the sources are, and the default Python.
+PERSONS = {"sources", "seen", "default"}
+
+
+def bare(value: Any) -> Any:
+    """A block without its confidences and what a person says of it."""
+    if isinstance(value, dict):
+        return {key: bare(found) for key, found in value.items() if key not in PERSONS}
+    return "there" if value in ("high", "medium", *UNVERIFIED) else value
+
+
+@pytest.fixture(scope="module")
+def rebuilt(index: PyTorchIndex, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The tables after a run over all lines."""
+    folder = tables(tmp_path_factory.mktemp("rebuilt"))
+    assert look(folder, index, write=True) == 0
+    yield folder
+
+
+@pytest.mark.parametrize("line", RECORDED)
+def test_a_line_is_as_the_indexes_show_it(rebuilt: Path, line: str) -> None:
+    """The platforms of every build, Pythons, systems, companions, tritons and PyPI's builds."""
+    stated = yaml.safe_load((ROOT / "extensions" / "releases.yml").read_text("utf-8"))
+    (block,) = (block for block in stated["releases"] if block["line"] == line)
+    assert bare(blocks(rebuilt)[line]) == bare(block)
+
+
+def test_what_was_seen_is_high_in_the_table() -> None:
+    """A wheel in a public lock is there: the table says no less of its cell."""
+    seen = {
+        (w.package, w.release, w.index, platform_of(w.platform_tag))
+        for w in wheels()
+        if w.evidence in SEEN
+    }
+    less = [
+        (line.name, name, backend, platform)
+        for line in TABLES.lines.values()
+        for name, release, indexes in (
+            ("torch", line.torch, line.indexes),
+            *((c.name, c.version, c.indexes or {}) for c in line.companions.values()),
+        )
+        for backend, cells in indexes.items()
+        for platform, confidence in cells.items()
+        if confidence != "high" and (name, release, backend, platform) in seen
+    ]
+    assert not less
+
+
+def test_all_that_is_seen_becomes_high(rebuilt: Path) -> None:
+    for line, block in blocks(rebuilt).items():
+        cells = {c for on in block["indexes"].values() for c in on.values()}
+        assert cells == {"high"}, line
+    load.cache_clear()
+    assert load(rebuilt).default_line() == "2.15"
+
+
+def test_a_second_run_changes_nothing(rebuilt: Path, index: PyTorchIndex) -> None:
+    before = (rebuilt / "releases.yml").read_bytes()
+    assert look(rebuilt, index, write=True, check=True) == 0
+    assert (rebuilt / "releases.yml").read_bytes() == before
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_block_that_is_gone_comes_back(
+    tmp_path: Path, rebuilt: Path, index: PyTorchIndex, line: str
+) -> None:
+    """Equal to the one that a person wrote, but for what is a person's; and where it was."""
+    folder = tmp_path / "tables"
+    shutil.copytree(rebuilt, folder)
+    whole = blocks(folder)
+    drop(folder, line)
+    assert line not in blocks(folder)
+    assert look(folder, index, write=True, lines=frozenset({line})) == 0
+    again = blocks(folder)
+    assert list(again) == list(whole)
+    theirs = {"torchcodec"}  # it does not say for which torch it is
+
+    def theirs_apart(block: dict[str, Any]) -> Any:
+        found = bare(block)
+        found["companions"] = {k: v for k, v in found["companions"].items() if k not in theirs}
+        return found
+
+    assert theirs_apart(again[line]) == theirs_apart(whole[line])
+    assert again[line]["seen"] == TODAY
+    assert {other: again[other] for other in again if other != line} == {
+        other: whole[other] for other in whole if other != line
+    }

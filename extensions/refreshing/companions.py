@@ -158,12 +158,18 @@ def companion(
     there = builds(package, release, seen, list(torch_s))
     if "indexes" in like:
         entry |= _own_builds(package, release, like, seen, torch_s, there)
+        on_pypi = {p for w in seen.of(PYPI, package, release) for p in w.platforms}
+        unknown = [p for p in PLATFORMS if p in on_pypi - {*like.get("pypi", {})}]
+        todo += [f"pypi: which build its wheel for {platform} is" for platform in unknown]
         if not before:
             todo.append(f"first and pypi as in {near['line']}")
-    elif seen.listed is None:
-        entry |= {"absent": known} if (known := [*like.get("absent", ())]) else {}
     elif lacking := [b for b in torch_s if not set(torch_s[b]) <= there.get(b, set())]:
-        entry["absent"] = lacking
+        if seen.listed is None:
+            # A mirror need not have all that there is of a line that the table knows.
+            told = old.get("indexes", {})
+            lacking = [b for b in lacking if b not in told or b in like.get("absent", ())]
+        if lacking:
+            entry["absent"] = lacking
         partly = [b for b in lacking if b in there]
         todo += [f"{b} has it, but not for every platform of torch" for b in partly]
     have = pythons(package, release, seen, [PYPI, *there])
@@ -187,8 +193,8 @@ def _own_builds(
     if bare := list(like.get("no_local", ())) if seen.listed is None else bare:
         entry["no_local"] = bare
     on_pypi = {p for w in seen.of(PYPI, package, release) for p in w.platforms}
-    cpu = dict.fromkeys(PLATFORMS, "cpu")
-    entry["pypi"] = {p: (cpu | dict(like.get("pypi", {})))[p] for p in PLATFORMS if p in on_pypi}
+    # Which builds they are, no index shows.
+    entry["pypi"] = {p: build for p, build in like.get("pypi", {}).items() if p in on_pypi}
     known: Block = like.get("indexes", {}) if seen.listed is None else {}
     cells = {
         backend: {

@@ -15,6 +15,8 @@ from .propose import Block, Proposal
 CONFIDENCES = ("high", "medium", "low", "guess")
 # What tells where a block is from, and no statement about PyTorch.
 NOTES = frozenset({"sources", "seen"})
+# Keys whose absence says something.
+_EXCEPTIONS = frozenset({"absent", "first", "last_python", "no_local", "platforms"})
 
 
 class Kind(Enum):
@@ -37,7 +39,7 @@ class Change:
     @property
     def kind(self) -> Kind:
         if self.was is None:
-            return Kind.NEW
+            return Kind.WRONG if _EXCEPTIONS & {*self.path} else Kind.NEW
         if self.was in CONFIDENCES and self.now in CONFIDENCES:
             better = CONFIDENCES.index(self.now) < CONFIDENCES.index(self.was)
             # A new patch of torch is not on every index at once.

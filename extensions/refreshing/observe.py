@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 
@@ -12,7 +12,7 @@ from packaging.metadata import parse_email
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from ..questions.names import PLACEHOLDER, index_of
+from ..questions.names import PLACEHOLDER, PYTORCH_URL, index_of
 from ..tables.backends import kind, version
 from ..tables.releases import Tables, minor
 from .fetch import CannotLook, Page, Web
@@ -67,6 +67,11 @@ class Observed:
             if name == package and place in (None, where)
             for release in releases
         }
+
+    def on_pypi(self) -> Observed:
+        """The same without PyTorch's indexes."""
+        shelves = {key: shelf for key, shelf in self.shelves.items() if key[0] == PYPI}
+        return replace(self, listed=None, shelves=shelves)
 
     def patches(self, line: str, place: str | None = None) -> list[str]:
         """The releases of torch in a line, oldest first."""
@@ -129,9 +134,11 @@ def observe(web: Web, scope: Scope, day: date, tell: Callable[[str], None]) -> O
     known = sorted(scope.tables.backends() if listed is None else listed)
     known = known if scope.index_url else []
     found = _shelves(web, scope, listed, [(b, "torch") for b in known if not scope.is_old(b)])
-    found |= _shelves(web, scope, listed, [(PYPI, p) for p in ("torch", *scope.companions)])
-    if (PYPI, "torch") not in found:
-        raise CannotLook(f"{scope.pypi_url} has no torch")
+    on_pypi = [(PYPI, package) for package in ("torch", *scope.companions)]
+    found |= _shelves(web, scope, listed, on_pypi)
+    for _, package in on_pypi:
+        if (PYPI, package) not in found:
+            raise CannotLook(f"{scope.pypi_url} has no {package}")
     seen = Observed(day, listed, found, {})
     here = [p for p in seen.places if any(scope.has(_line(r)) for r in seen.releases("torch", p))]
     tell(f"Reading the companions of torch on {len(here)} indexes")
@@ -158,7 +165,10 @@ def _listed(web: Web, scope: Scope) -> frozenset[str] | None:
     if PLACEHOLDER in scope.index_url or not scope.index_url:
         return None
     page = web.page(f"{scope.index_url}/", FORBIDDEN | MISSING)
-    return (backends(page) or None) if page else None
+    found = backends(page) if page else None
+    if not found and scope.index_url == PYTORCH_URL:
+        raise CannotLook(f"{PYTORCH_URL}/ lists no indexes")
+    return found or None
 
 
 def _shelves(

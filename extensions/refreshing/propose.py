@@ -52,6 +52,9 @@ def propose(
     if torch is None:
         return None
     old, near = lines.get(line, {}), _nearest(line, lines)
+    if old and not any(seen.patches(line, place) for place in seen.places):
+        # Announced, and on no index yet: what the table expects of them stays.
+        seen = seen.on_pypi()
     made = Proposal({"line": line, "torch": torch})
     block = made.block
     if released := seen.uploaded("torch", torch)[:10]:

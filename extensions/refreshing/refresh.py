@@ -122,10 +122,10 @@ def _compare(options: Options, scope: Scope, seen: Observed) -> Found:
         old = lines.get(line)
         made = propose(line, lines, seen, scope.tables.not_offered)
         if made is None:
-            found.todo.append(f"torch {line}: nothing of it was seen")
+            found.doubts.append(f"torch {line}: nothing of it was seen")
             continue
-        if "cpu" not in made.block["indexes"]:
-            found.todo.append(f"torch {made.block['torch']} is out, and on no index that was seen")
+        if "cpu" not in made.block.get("indexes", {}):
+            found.todo.append(f"torch {made.block['torch']} is out, and no index has it yet")
             continue
         _take(found, line, old, made, options)
         lines[line] = made.block if old is None else old

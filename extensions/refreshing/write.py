@@ -151,9 +151,7 @@ def _rank(path: tuple[str, ...], key: str) -> Any:
     """Where a key stands among its like."""
     if kind(key):
         return order(key)
-    keys = (
-        KEYS if not path else {"companions": COMPANION_KEYS, "triton": TRITON_KEYS}.get(path[0], ())
-    )
+    keys = _KEYS.get(path[0] if path else "", ())
     return (keys.index(key) if key in keys else len(keys), ())
 
 

@@ -7,6 +7,7 @@ import html
 import json
 import time
 from collections.abc import Iterable
+from functools import cache
 from urllib.parse import quote
 
 from .listing import Entry
@@ -24,7 +25,13 @@ def escaped(path: str) -> str:
 
 
 def metadata_hash(entry: Entry) -> str:
-    return hashlib.sha256(entry.metadata).hexdigest()
+    return _sha256(entry.metadata)
+
+
+@cache
+def _sha256(text: bytes) -> str:
+    """Once for all wheels of a version and all servers of a process."""
+    return hashlib.sha256(text).hexdigest()
 
 
 def pytorch_html(package: str, entries: Iterable[Entry], files: str) -> bytes:

@@ -40,11 +40,17 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the server says; `body` may be a file to send."""
+    """What the server says; `body` may be a file to send.
+
+    `promised` is a length that is not the body's, `chunks` how many pieces of an unknown length it
+    comes in. A status of 0 hangs up.
+    """
 
     status: int
     content_type: str
     body: bytes | Path
+    promised: int | None = None
+    chunks: int = 0
 
 
 class PyTorchIndex:
@@ -199,15 +205,24 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, *, with_body: bool) -> None:
         accept, authorization = self.headers.get("Accept", ""), self.headers.get("Authorization")
-        status, content_type, body = self.served.answer(self.path, accept, authorization)
+        answer = self.served.answer(self.path, accept, authorization)
+        status, content_type, body, promised, chunks = answer
         tag = f'"{hashlib.md5(body).hexdigest()}"' if isinstance(body, bytes) else ""
         if status == HTTPStatus.OK and tag and self.headers.get("If-None-Match") == tag:
             status, body = HTTPStatus.NOT_MODIFIED, b""
         self.served.requests.append(Request(self.command, self.path, int(status)))
+        if not status:
+            self.close_connection = True
+            return
         size = body.stat().st_size if isinstance(body, Path) else len(body)
         self.send_response(status)
         self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(size))
+        if chunks:
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Content-Length", str(promised or size))
+        if promised is not None:
+            self.close_connection = True
         # Ports are used again, so a cache that outlives a server must not keep its pages; real
         # files are checked by hash.
         kept = "max-age=3600, immutable" if isinstance(body, Path) else "no-cache,no-store"
@@ -222,6 +237,13 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(body, Path):
             with body.open("rb") as file:
                 shutil.copyfileobj(file, self.wfile)
+        elif chunks:
+            step = len(body) // chunks + 1
+            for start in range(0, len(body), step):
+                piece = body[start : start + step]
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            if promised is None:
+                self.wfile.write(b"0\r\n\r\n")
         else:
             self.wfile.write(body)
 

@@ -57,8 +57,9 @@ class PyTorchIndex:
     """The recorded indexes, served from entering the context until leaving it.
 
     `wheelhouse` is a folder of real wheels to serve among the recorded ones, whose files are not
-    kept and answer 403. With `auth`, every request needs these basic credentials, and all files are
-    at one host. `listing` takes the place of what was recorded.
+    kept and answer 403. With `auth`, every request needs these basic credentials. `listing` takes the
+    place of what was recorded. `apart` puts new files on a host of their own, as PyTorch does; a
+    project that is redirected to this server knows of no second one.
 
     Raises NotADirectoryError or ValueError, from the constructor, for a wheelhouse that is no
     folder or holds a file that is no wheel.
@@ -70,6 +71,7 @@ class PyTorchIndex:
         *,
         auth: tuple[str, str] | None = None,
         listing: Listing | None = None,
+        apart: bool = False,
     ) -> None:
         self.requests: list[Request] = []
         self._listing: Listing = with_wheelhouse(wheelhouse) if listing is None else listing
@@ -83,6 +85,7 @@ class PyTorchIndex:
         self._credentials = (
             "Basic " + base64.b64encode(":".join(auth).encode()).decode() if auth else None
         )
+        self._apart = apart
         self._server: ThreadingHTTPServer | None = None
         self._other: ThreadingHTTPServer | None = None
 
@@ -110,10 +113,11 @@ class PyTorchIndex:
     @property
     def files(self) -> str:
         """The host of new files, which is not that of the pages; empty where it is the same."""
-        return "" if self._credentials else _address(self._other)
+        return _address(self._other) if self._apart else ""
 
     def __enter__(self) -> Self:
-        self._server, self._other = self._started(), self._started()
+        self._server = self._started()
+        self._other = self._started() if self._apart else None
         return self
 
     def _started(self) -> ThreadingHTTPServer:

@@ -288,9 +288,14 @@ def test_page_of_a_package(index: PyTorchIndex) -> None:
         assert unquote(urljoin(url, href)).endswith(f"/whl/cu130/{text}")
 
 
-def test_a_page_has_the_form_of_pytorch_s(index: PyTorchIndex) -> None:
+def test_a_page_has_the_form_of_pytorch_s() -> None:
     """Byte for byte what manage_v2.py of pytorch/test-infra writes, but for the two hosts."""
-    page = get(f"{index.url}/cu130/torch/")[1].decode()
+    with PyTorchIndex(apart=True) as index:
+        files = index.files
+        page = get(f"{index.url}/cu130/torch/")[1].decode()
+        href = re.findall(r'href="([^"#]+)', page)[-1]
+        assert href.startswith(files) and get(f"{href}.metadata")[0] == 200
+        assert files != index.base
     lines = page.splitlines()
     assert lines[:4] == [
         "<!DOCTYPE html>",
@@ -312,13 +317,12 @@ def test_a_page_has_the_form_of_pytorch_s(index: PyTorchIndex) -> None:
     )
     meta = 'data-dist-info-metadata="sha256=…" data-core-metadata="sha256=…"'
     assert line(f"{new}.whl") == (
-        f'    <a href="{index.files}/whl/cu130/{new.replace("+", "%2B")}.whl#sha256=…" {meta}'
+        f'    <a href="{files}/whl/cu130/{new.replace("+", "%2B")}.whl#sha256=…" {meta}'
         f' data-upload-time="2026-10-28T15:16:25Z">{new}.whl</a><br/>'
     )
     assert line(f"{old}.whl") == (
         f'    <a href="/whl/cu130/{old.replace("+", "%2B")}.whl#sha256=…" {meta}>{old}.whl</a><br/>'
     )
-    assert index.files != index.base
 
 
 def test_the_base_lists_folders_that_promise_nothing(index: PyTorchIndex) -> None:

@@ -51,7 +51,7 @@ def folder(few: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def failing() -> Iterator[Failing]:
     """One server for all: to make its pages takes longer than to read them."""
-    with Failing() as served:
+    with Failing(apart=True) as served:
         yield served
 
 
@@ -137,7 +137,7 @@ def test_a_high_cell_stays_where_an_index_shows_nothing_of_a_release(folder: Pat
     """An index that is behind has not taken anything back; --check says that something is odd."""
     before = high(blocks(folder))
     stale = without(copy(), is_of("torch", "2.14.1", "cu130"))
-    with PyTorchIndex(listing=stale) as served:
+    with PyTorchIndex(apart=True, listing=stale) as served:
         assert look(folder, served, write=True) == 0
         assert look(folder, served, check=True) == 1
     assert before <= high(blocks(folder))
@@ -146,7 +146,7 @@ def test_a_high_cell_stays_where_an_index_shows_nothing_of_a_release(folder: Pat
 
 def test_a_cell_goes_where_the_release_is_there_without_it(folder: Path) -> None:
     listing = without(copy(), is_of("torch", "2.14.1", "cu130", "win_amd64"))
-    with PyTorchIndex(listing=listing) as served:
+    with PyTorchIndex(apart=True, listing=listing) as served:
         assert look(folder, served, check=True) == 1
         assert look(folder, served, write=True) == 0
         assert look(folder, served, check=True) == 0
@@ -201,7 +201,7 @@ def test_yanked_files_and_candidates_do_not_count(folder: Path, truth: dict[str,
         Release("torch", "2.14.2.dev20261201", every),
     )
     listing = changed(listing, is_of("torch", "2.16.0"), yanked=True)
-    with PyTorchIndex(listing=listing) as served:
+    with PyTorchIndex(apart=True, listing=listing) as served:
         assert look(folder, served, write=True) == 0
     assert blocks(folder) == truth
 
@@ -209,7 +209,7 @@ def test_yanked_files_and_candidates_do_not_count(folder: Path, truth: dict[str,
 def test_hashes_are_not_needed(folder: Path, truth: dict[str, Any]) -> None:
     """Large files have none at first."""
     listing = changed(recorded(), lambda entry: entry.wheel.package == "torch", hashed=False)
-    with PyTorchIndex(listing=listing) as served:
+    with PyTorchIndex(apart=True, listing=listing) as served:
         assert look(folder, served, write=True) == 0
     assert blocks(folder) == truth
 

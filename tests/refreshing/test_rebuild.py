@@ -31,10 +31,10 @@ def bare(value: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def rebuilt(index: PyTorchIndex, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def rebuilt(pytorch: PyTorchIndex, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The tables after a run over all lines."""
     folder = tables(tmp_path_factory.mktemp("rebuilt"))
-    assert look(folder, index, write=True) == 0
+    assert look(folder, pytorch, write=True) == 0
     yield folder
 
 
@@ -75,15 +75,15 @@ def test_all_that_is_seen_becomes_high(rebuilt: Path) -> None:
     assert load(rebuilt).default_line() == "2.15"
 
 
-def test_a_second_run_changes_nothing(rebuilt: Path, index: PyTorchIndex) -> None:
+def test_a_second_run_changes_nothing(rebuilt: Path, pytorch: PyTorchIndex) -> None:
     before = (rebuilt / "releases.yml").read_bytes()
-    assert look(rebuilt, index, write=True, check=True) == 0
+    assert look(rebuilt, pytorch, write=True, check=True) == 0
     assert (rebuilt / "releases.yml").read_bytes() == before
 
 
 @pytest.mark.parametrize("line", LINES)
 def test_a_block_that_is_gone_comes_back(
-    tmp_path: Path, rebuilt: Path, index: PyTorchIndex, line: str
+    tmp_path: Path, rebuilt: Path, pytorch: PyTorchIndex, line: str
 ) -> None:
     """Equal to the one that a person wrote, but for what is a person's; and where it was."""
     folder = tmp_path / "tables"
@@ -91,7 +91,7 @@ def test_a_block_that_is_gone_comes_back(
     whole = blocks(folder)
     drop(folder, line)
     assert line not in blocks(folder)
-    assert look(folder, index, write=True, lines=frozenset({line})) == 0
+    assert look(folder, pytorch, write=True, lines=frozenset({line})) == 0
     again = blocks(folder)
     assert list(again) == list(whole)
     theirs = {"torchcodec"}  # it does not say for which torch it is

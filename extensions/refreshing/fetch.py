@@ -91,11 +91,11 @@ class Web:
         if answer.status_code in absent:
             return None
         if answer.status_code != 200:
-            raise CannotLook(f"{_shown(url)}: {answer.status_code} {answer.reason}")
+            raise CannotLook(f"{shown(url)}: {answer.status_code} {answer.reason}")
         try:
             text = answer.content.decode("utf-8")
         except UnicodeDecodeError:
-            raise CannotLook(f"{_shown(url)}: it is no text in UTF-8") from None
+            raise CannotLook(f"{shown(url)}: it is no text in UTF-8") from None
         return Page(answer.url, answer.headers.get("Content-Type", ""), text)
 
     def metadata_in(self, url: str) -> str:
@@ -121,14 +121,14 @@ class Web:
             except (requests.RequestException, HTTPError, RemoteZipError, OSError) as error:
                 problem = _why(error)
             except ValueError as error:  # of zipfile's kind, too: no METADATA or two of them
-                raise CannotLook(f"{_shown(url)}: {_why(error)}") from None
+                raise CannotLook(f"{shown(url)}: {_why(error)}") from None
             else:
                 if getattr(answer, "status_code", 200) not in AGAIN:
                     self._count(answer)
                     return answer
                 problem, asks = f"{answer.status_code} {answer.reason}", _retry_after(answer)
             if pause is None:
-                raise CannotLook(f"{_shown(url)}: {problem}")
+                raise CannotLook(f"{shown(url)}: {problem}")
             time.sleep(min(max(pause, asks), LONGEST_PAUSE))
         raise AssertionError  # the last pause is None
 
@@ -151,9 +151,9 @@ def _retry_after(answer: requests.Response) -> float:
 
 def _why(error: Exception) -> str:
     reason = " ".join(str(error).split())
-    return _shown(f"{type(error).__name__} ({reason})")
+    return shown(f"{type(error).__name__} ({reason})")
 
 
-def _shown(url: str) -> str:
+def shown(url: str) -> str:
     """An address for people, without the password that may stand in it."""
     return re.sub(r"//[^/@\s]+@", "//", url)

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from ..questions.names import PLACEHOLDER, PYTORCH_URL, index_of
 from ..tables.backends import kind, version
 from ..tables.releases import Tables, minor
-from .fetch import CannotLook, Page, Web
+from .fetch import CannotLook, Page, Web, shown
 from .pages import backends, folders, wheels
 from .wheels import Wheel
 
@@ -129,7 +129,7 @@ class Scope:
 
 def observe(web: Web, scope: Scope, day: date, tell: Callable[[str], None]) -> Observed:
     """Look at all that matters. Raises CannotLook if one page did not say what it has."""
-    tell("Looking at " + " and ".join(filter(None, (scope.index_url, scope.pypi_url))))
+    tell("Looking at " + shown(" and ".join(filter(None, (scope.index_url, scope.pypi_url)))))
     listed = _listed(web, scope)
     known = sorted(scope.tables.backends() if listed is None else listed)
     known = known if scope.index_url else []
@@ -138,7 +138,7 @@ def observe(web: Web, scope: Scope, day: date, tell: Callable[[str], None]) -> O
     found |= _shelves(web, scope, listed, on_pypi)
     for _, package in on_pypi:
         if (PYPI, package) not in found:
-            raise CannotLook(f"{scope.pypi_url} has no {package}")
+            raise CannotLook(f"{shown(scope.pypi_url)} has no {package}")
     seen = Observed(day, listed, found, {})
     here = [p for p in seen.places if any(scope.has(_line(r)) for r in seen.releases("torch", p))]
     tell(f"Reading the companions of torch on {len(here)} indexes")
@@ -193,7 +193,7 @@ def _shelves(
 def _agreed_to_be_absent(folder: Page | None, package: str) -> None:
     """A store that is out of order forbids as well: what a folder lists is there."""
     if folder and package in folders(folder):
-        raise CannotLook(f"{folder.url} lists {package}, and the page of that is forbidden")
+        raise CannotLook(f"{shown(folder.url)} lists {package}, and the page of that is forbidden")
 
 
 def _described(seen: Observed, scope: Scope) -> list[tuple[str, Wheel]]:

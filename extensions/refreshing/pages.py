@@ -12,7 +12,7 @@ from mousebender import simple
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from ..tables.backends import kind
-from .fetch import CannotLook, Page
+from .fetch import CannotLook, Page, shown
 from .wheels import Wheel
 
 
@@ -53,7 +53,7 @@ def wheels(page: Page, package: str) -> tuple[Wheel, ...]:
         uploaded = str(file.get("upload-time") or "")
         found.append(Wheel(file["filename"], url, version, tags, uploaded, _described(file)))
     if not others:
-        raise CannotLook(f"{page.url}: it is no page of {package}")
+        raise CannotLook(f"{shown(page.url)}: it is no page of {package}")
     return tuple(found)
 
 
@@ -78,7 +78,7 @@ def _details(page: Page, name: str) -> dict[str, Any]:
             return dict(simple.from_project_details_html(start, name))
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
-    raise CannotLook(f"{page.url}: it is no index page, or not all of one")
+    raise CannotLook(f"{shown(page.url)}: it is no index page, or not all of one")
 
 
 def _json(content: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ..tables.backends import kind
 from ..tables.releases import Tables, load, minor, series
 from . import mirror, write
 from .compare import cell, changes
-from .fetch import PAUSES, CannotLook, Web
+from .fetch import PAUSES, CannotLook, Web, shown
 from .observe import Observed, Scope, observe
 from .propose import Proposal, propose
 from .report import Report
@@ -104,7 +104,7 @@ def _scope(options: Options, tables: Tables, policy: policies.Policy) -> Scope:
 
     index = "" if options.pypi_only else address(options.index_url, "index_url", PYTORCH_URL)
     if re.search(r"/(test|nightly)$", index):
-        raise ValueError(f"{index} has candidates, and no releases. Nearest: {PYTORCH_URL}")
+        raise ValueError(f"{shown(index)} has candidates, and no releases. Nearest: {PYTORCH_URL}")
     pypi = address(options.pypi_url, "pypi_url", PYPI_URL)
     return Scope(tables, options.lines or None, index, pypi)
 

@@ -15,7 +15,8 @@ from .stand_ins import mirrored, stand_ins
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One line of an index page. `real` is set for a wheel of the wheelhouse and its siblings,
-    `stated` for one whose METADATA no recorded release tells."""
+    `stated` for one whose METADATA no recorded release tells; a page may lack that METADATA is a
+    file of its own, and the hash."""
 
     wheel: Wheel
     file: Path | None = None
@@ -23,6 +24,7 @@ class Entry:
     stated: bytes | None = None
     yanked: bool = False
     hashed: bool = True
+    described: bool = True
     at: str = ""
 
     @property

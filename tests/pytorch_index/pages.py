@@ -82,10 +82,10 @@ def package_json(package: str, entries: Iterable[Entry]) -> bytes:
             "filename": entry.wheel.filename,
             "url": escaped(entry.wheel.path),
             "hashes": {"sha256": entry.wheel.sha256},
-            "core-metadata": core,
-            "data-dist-info-metadata": core,
             "yanked": entry.yanked,
         }
+        if entry.described:
+            file |= {"core-metadata": core, "data-dist-info-metadata": core}
         if entry.uploaded:
             file["upload-time"] = entry.uploaded
         if entry.requires_python:

@@ -40,7 +40,7 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the server says; `body` may be a file to send.
+    """What the server says; `body` may be a file to send, in whole or by a range.
 
     `promised` is a length that is not the body's, `chunks` how many pieces of an unknown length it
     comes in. A status of 0 hangs up.
@@ -57,9 +57,9 @@ class PyTorchIndex:
     """The recorded indexes, served from entering the context until leaving it.
 
     `wheelhouse` is a folder of real wheels to serve among the recorded ones, whose files are not
-    kept and answer 403. With `auth`, every request needs these basic credentials. `listing` takes the
-    place of what was recorded. `apart` puts new files on a host of their own, as PyTorch does; a
-    project that is redirected to this server knows of no second one.
+    kept and answer 403. With `auth`, every request needs these basic credentials. `listing` takes
+    the place of what was recorded. `apart` puts new files on a host of their own, as PyTorch does;
+    a project that is redirected to this server knows of no second one.
 
     Raises NotADirectoryError or ValueError, from the constructor, for a wheelhouse that is no
     folder or holds a file that is no wheel.
@@ -214,12 +214,22 @@ class _Handler(BaseHTTPRequestHandler):
         tag = f'"{hashlib.md5(body).hexdigest()}"' if isinstance(body, bytes) else ""
         if status == HTTPStatus.OK and tag and self.headers.get("If-None-Match") == tag:
             status, body = HTTPStatus.NOT_MODIFIED, b""
-        self.served.requests.append(Request(self.command, self.path, int(status)))
         if not status:
             self.close_connection = True
             return
+        span = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
+        part = ""
+        if span and isinstance(body, Path):
+            whole = body.read_bytes()
+            first = int(span[1]) if span[1] else max(len(whole) - int(span[2]), 0)
+            last = int(span[2]) if span[1] and span[2] else len(whole) - 1
+            part = f"bytes {first}-{last}/{len(whole)}"
+            status, body = HTTPStatus.PARTIAL_CONTENT, whole[first : last + 1]
+        self.served.requests.append(Request(self.command, self.path, int(status)))
         size = body.stat().st_size if isinstance(body, Path) else len(body)
         self.send_response(status)
+        if part:
+            self.send_header("Content-Range", part)
         self.send_header("Content-Type", content_type)
         if chunks:
             self.send_header("Transfer-Encoding", "chunked")

@@ -6,9 +6,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from . import metadata, wheelhouse
-from .recorded import PYPI, ROOT, Wheel, stand_in_hash, uploads, wheels
+from . import later, metadata, wheelhouse
+from .recorded import PYPI, ROOT, Wheel, read_yaml, stand_in_hash, uploads, wheels
 from .stand_ins import mirrored, stand_ins
 
 
@@ -47,6 +48,7 @@ class Entry:
         return self.at or uploads().get(self.wheel.package, {}).get(self.wheel.release, "")
 
 
+TABLES = Path(__file__).resolve().parents[2] / "extensions" / "releases.yml"
 Listing = dict[str, dict[str, list[Entry]]]
 
 # Wheels from before local versions, which every index lists to this day, and where they lie.
@@ -64,7 +66,24 @@ ONLY_LEGACY = "cu134"
 
 @cache
 def recorded() -> Listing:
-    """Index → package → entries, out of the committed data; not to be changed."""
+    """Index → package → entries, out of the committed data, and of the tables what came later; not
+    to be changed."""
+    blocks = read_yaml(TABLES)["releases"]
+    return completed(_recorded(), blocks)
+
+
+def completed(listing: Listing, blocks: list[dict[str, Any]]) -> Listing:
+    """With the wheels of which blocks speak, and that it lacks."""
+    there = {entry.wheel for on in listing.values() for group in on.values() for entry in group}
+    found = {index: dict(packages) for index, packages in listing.items()}
+    for wheel, text in later.later(blocks, there):
+        packages = found.setdefault(wheel.index, {})
+        packages[wheel.package] = [*packages.get(wheel.package, []), Entry(wheel, stated=text)]
+    return _mirrored(found)
+
+
+@cache
+def _recorded() -> Listing:
     found: Listing = defaultdict(lambda: defaultdict(list))
     for wheel in wheels():
         found[wheel.index][wheel.package].append(Entry(wheel))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from extensions.tables.releases import load
 from tests.conftest import THIS_PYTHON, copy_template
 from tests.pytorch_index import PyTorchIndex
-from tests.pytorch_index.listing import Listing, recorded
+from tests.pytorch_index.listing import Listing, completed, recorded
 from tests.pytorch_index.recorded import PYPI
 from tests.refreshing.worlds import (
     ALL,
@@ -140,37 +141,47 @@ def test_without_a_companion_that_fits_a_line_has_none(tmp_path: Path, first_day
     assert "torchvision" not in blocks(folder)["2.16"]["companions"]
 
 
-@pytest.mark.parametrize("strategy", ["groups", "index", "provided"])
-def test_its_projects_lock(copie, tmp_path: Path, first_day: Listing, strategy: str) -> None:
+@pytest.mark.parametrize(
+    ("strategy", "answers"),
+    [
+        ("groups", {"backends": ["cpu", "cu132", "cu134", "rocm8.0"], "packages": ["torchvision"]}),
+        ("index", {"backend": "xpu"}),
+    ],
+)
+def test_its_projects_lock(
+    copie, tmp_path: Path, first_day: Listing, strategy: str, answers: dict[str, Any]
+) -> None:
+    """Against the indexes that were looked at, and against those that these tests make of a new
+    block: so a pull request with one needs nothing else to pass."""
     template = copy_template(tmp_path / "template")
     listing = appears(first_day, VISION)
-    answers = {"torch_version": "2.16", "python_version": THIS_PYTHON, "strategy": strategy}
-    if strategy == "groups":
-        answers |= {"backends": ["cpu", "cu132", "cu134", "rocm8.0"], "packages": ["torchvision"]}
-    elif strategy == "index":
-        answers |= {"backend": "xpu"}
     with PyTorchIndex(listing=listing) as served:
         assert look(template / "extensions", served, write=True) == 0
-        load.cache_clear()
-        result = copie.copy(extra_answers=answers, template_dir=template)
-        if result.exception:
-            raise result.exception
-        project = Project(result.project_dir)
-        every_file_parses_and_looks_hand_made(project)
-        project.redirect(served.url)
-        project.environment = {
-            "UV_DEFAULT_INDEX": served.pypi_url,
-            "UV_CACHE_DIR": str(tmp_path / "cache"),
-        }
-        lock = project.lock()
-        if strategy == "provided":
-            return
-        found = {p["version"] for p in lock["package"] if p["name"] == "torch"}
-        for command, cells in project.build_table.items():
-            for platform, torch in cells.items():
-                assert project.would_install(command, platform)["torch"] == torch
-    wanted = ("cpu", "cu132", "cu134", "rocm8.0") if strategy == "groups" else ("cpu", "xpu")
-    assert found == {"2.16.0", *(f"2.16.0+{backend}" for backend in wanted)}
+    load.cache_clear()
+    given = {"torch_version": "2.16", "python_version": THIS_PYTHON, "strategy": strategy}
+    result = copie.copy(extra_answers=given | answers, template_dir=template)
+    if result.exception:
+        raise result.exception
+    project = Project(result.project_dir)
+    every_file_parses_and_looks_hand_made(project)
+    pyproject = project.text("pyproject.toml")
+    made = completed(recorded(), list(blocks(template / "extensions").values()))
+    for number, world in enumerate((listing, made)):
+        with PyTorchIndex(listing=world) as served:
+            (project.path / "pyproject.toml").write_text(pyproject, "utf-8")
+            (project.path / "uv.lock").unlink(missing_ok=True)
+            project.redirect(served.url)
+            project.environment = {
+                "UV_DEFAULT_INDEX": served.pypi_url,
+                "UV_CACHE_DIR": str(tmp_path / f"cache{number}"),
+            }
+            lock = project.lock()
+            found = {p["version"] for p in lock["package"] if p["name"] == "torch"}
+            for command, cells in project.build_table.items():
+                for platform, torch in cells.items():
+                    assert project.would_install(command, platform)["torch"] == torch
+        wanted = answers.get("backends", ["cpu", "xpu"])
+        assert found == {"2.16.0", *(f"2.16.0+{backend}" for backend in wanted)}
 
 
 def test_2_15_as_announced(tmp_path: Path) -> None:

@@ -26,26 +26,11 @@ from tests.refreshing.worlds import (
     drop,
     is_of,
     look,
-    tables,
     without,
 )
 
-TWO = frozenset({"2.14", "2.15"})
+LINE = frozenset({"2.14"})
 SOME = ["/whl/", "/whl/cu130/torch/", "/whl/cu132/torchaudio/", "/pypi/simple/torchvision/"]
-
-
-@pytest.fixture(scope="module")
-def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tables of the newest lines alone, which are written in a tenth of the time."""
-    folder = tables(tmp_path_factory.mktemp("few"))
-    for line in [line for line in blocks(folder) if line not in ("2.13", *TWO)]:
-        drop(folder, line)
-    return folder
-
-
-@pytest.fixture
-def folder(few: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(few, tmp_path / "tables")
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +76,7 @@ def test_a_page_that_fails_ends_the_run(
     for page in some_pages:
         if page == "/whl/" and name in ("404", "a login", "another page"):
             continue  # A mirror need not list its indexes; what it lacks changes nothing.
-        assert look(folder, served.fail({page: FAULTS[name]}), write=True, lines=TWO) == 2, page
+        assert look(folder, served.fail({page: FAULTS[name]}), write=True, lines=LINE) == 2, page
         said = capsys.readouterr()
         assert "Nothing was written." in said.err and not said.out, page
         assert contents(folder) == before, page
@@ -253,9 +238,11 @@ def test_nothing_false_is_written_whatever_fails(
     every_page: list[str],
 ) -> None:
     """Each statement afterwards is one of before, or true; and no `high` cell is lost."""
-    pages = data.draw(st.lists(st.sampled_from(every_page), min_size=1, max_size=3, unique=True))
     kinds = {**FAULTS, **ODD, "403": status(403)}
-    names = {page: data.draw(st.sampled_from(sorted(kinds))) for page in pages}
+    drawn = st.dictionaries(
+        st.sampled_from(every_page), st.sampled_from(sorted(kinds)), min_size=1, max_size=3
+    )
+    names = data.draw(drawn)
     # That the folder has it, or not, is what tells a page that is out of order.
     names = {p: "404" if n == "403" and p.count("/") < 4 else n for p, n in names.items()}
     gone = data.draw(st.sampled_from(["", "2.14", "2.15"]))

@@ -24,7 +24,6 @@ from tests.refreshing.worlds import (
     drop,
     is_of,
     look,
-    tables,
     without,
 )
 from tests.support.checks import every_file_parses_and_looks_hand_made
@@ -73,8 +72,7 @@ def first_day() -> Listing:
     return appears(recorded(), NEW, *TRITONS)
 
 
-def test_a_new_line_is_a_block_at_the_top(tmp_path: Path, first_day: Listing) -> None:
-    folder = tables(tmp_path)
+def test_a_new_line_is_a_block_at_the_top(folder: Path, first_day: Listing) -> None:
     with PyTorchIndex(listing=first_day) as served:
         assert look(folder, served, write=True) == 0
     block = next(iter(blocks(folder).values()))
@@ -114,8 +112,7 @@ def test_a_new_line_is_a_block_at_the_top(tmp_path: Path, first_day: Listing) ->
     assert "cu134: only nightly builds exist" not in text
 
 
-def test_a_companion_that_comes_later_is_taken_then(tmp_path: Path, first_day: Listing) -> None:
-    folder = tables(tmp_path)
+def test_a_companion_that_comes_later_is_taken_then(folder: Path, first_day: Listing) -> None:
     with PyTorchIndex(listing=first_day) as served:
         assert look(folder, served, write=True) == 0
     day_one = blocks(folder)
@@ -128,14 +125,13 @@ def test_a_companion_that_comes_later_is_taken_then(tmp_path: Path, first_day: L
     assert {**week_later, "2.16": 0} == {**day_one, "2.16": 0}
 
 
-def test_without_a_companion_that_fits_a_line_has_none(tmp_path: Path, first_day: Listing) -> None:
+def test_without_a_companion_that_fits_a_line_has_none(folder: Path, first_day: Listing) -> None:
     """The torchvision before it says for which torch it is: no other."""
     head = "Metadata-Version: 2.1\nName: torchvision\nVersion: "
     listing = first_day
     for version, torch in (("0.29.1", "2.14.1"), ("0.29.2", "2.15.0")):
         text = f"{head}{version}\nRequires-Dist: torch=={torch}\n\n".encode()
         listing = changed(listing, is_of("torchvision", version), stated=text)
-    folder = tables(tmp_path)
     with PyTorchIndex(listing=listing) as served:
         assert look(folder, served, write=True, lines=frozenset({"2.16"})) == 0
     assert "torchvision" not in blocks(folder)["2.16"]["companions"]
@@ -156,7 +152,8 @@ def test_its_projects_lock(
     template = copy_template(tmp_path / "template")
     listing = appears(first_day, VISION)
     with PyTorchIndex(listing=listing) as served:
-        assert look(template / "extensions", served, write=True) == 0
+        line = frozenset({"2.16"})
+        assert look(template / "extensions", served, write=True, lines=line) == 0
     load.cache_clear()
     given = {"torch_version": "2.16", "python_version": THIS_PYTHON, "strategy": strategy}
     result = copie.copy(extra_answers=given | answers, template_dir=template)
@@ -184,9 +181,8 @@ def test_its_projects_lock(
         assert found == {"2.16.0", *(f"2.16.0+{backend}" for backend in wanted)}
 
 
-def test_2_15_as_announced(tmp_path: Path) -> None:
+def test_2_15_as_announced(folder: Path) -> None:
     """On PyPI first, then on cu130 and cu132, with nothing for cu126 and ROCm."""
-    folder = tables(tmp_path)
     text = (folder / "releases.yml").read_text("utf-8")
 
     def early(entry) -> bool:

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from extensions.refreshing.fetch import Web
+from extensions.refreshing.observe import Observed, Scope, observe
+from extensions.refreshing.propose import propose
 from extensions.tables.releases import UNVERIFIED, load
 from tests.conftest import ROOT
 from tests.pytorch_index import PyTorchIndex
@@ -81,28 +84,47 @@ def test_a_second_run_changes_nothing(rebuilt: Path, pytorch: PyTorchIndex) -> N
     assert (rebuilt / "releases.yml").read_bytes() == before
 
 
+def theirs_apart(block: dict[str, Any]) -> Any:
+    """A block without torchcodec, which does not say for which torch it is."""
+    found = bare(block)
+    found["companions"].pop("torchcodec")
+    return found
+
+
+@pytest.fixture(scope="module")
+def seen(rebuilt: Path, pytorch: PyTorchIndex) -> Observed:
+    load.cache_clear()
+    scope = Scope(load(rebuilt), None, pytorch.url, pytorch.pypi_url)
+    return observe(Web(), scope, TODAY, lambda text: None)
+
+
 @pytest.mark.parametrize("line", LINES)
-def test_a_block_that_is_gone_comes_back(
+def test_a_line_that_is_gone_is_proposed_again(rebuilt: Path, seen: Observed, line: str) -> None:
+    """Equal to the one that a person wrote, but for what is a person's."""
+    whole = blocks(rebuilt)
+    others = {name: block for name, block in whole.items() if name != line}
+    made = propose(line, others, seen, TABLES.not_offered)
+    assert made and theirs_apart(made.block) == theirs_apart(whole[line])
+
+
+@pytest.mark.parametrize("line", ["2.15", "2.14", "2.5"])
+def test_a_block_that_is_gone_comes_back_where_it_was(
     tmp_path: Path, rebuilt: Path, pytorch: PyTorchIndex, line: str
 ) -> None:
-    """Equal to the one that a person wrote, but for what is a person's; and where it was."""
     folder = tmp_path / "tables"
     shutil.copytree(rebuilt, folder)
     whole = blocks(folder)
-    drop(folder, line)
+    text = drop(folder, line)
     assert line not in blocks(folder)
     assert look(folder, pytorch, write=True, lines=frozenset({line})) == 0
     again = blocks(folder)
     assert list(again) == list(whole)
-    theirs = {"torchcodec"}  # it does not say for which torch it is
-
-    def theirs_apart(block: dict[str, Any]) -> Any:
-        found = bare(block)
-        found["companions"] = {k: v for k, v in found["companions"].items() if k not in theirs}
-        return found
-
     assert theirs_apart(again[line]) == theirs_apart(whole[line])
     assert again[line]["seen"] == TODAY
-    assert {other: again[other] for other in again if other != line} == {
-        other: whole[other] for other in whole if other != line
-    }
+    assert {**again, line: 0} == {**whole, line: 0}
+    # In the form of the others: what differs are the sources, and remarks for a person.
+    marked = {"sources:", "python:", "torchcodec:", "default"}
+    new = (folder / "releases.yml").read_text("utf-8").splitlines()
+    odd = [row for row in new if row not in (rebuilt / "releases.yml").read_text("utf-8")]
+    assert all(any(word in row for word in marked) for row in odd), odd
+    assert len(text.splitlines()) - 2 <= len(drop(folder, line).splitlines())

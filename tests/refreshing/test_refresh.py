@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import tomllib
 from dataclasses import replace
@@ -17,24 +16,11 @@ from tests.conftest import ROOT, copy_template
 from tests.pytorch_index import PyTorchIndex
 from tests.pytorch_index.listing import Entry, recorded
 from tests.pytorch_index.recorded import PYPI
-from tests.refreshing.worlds import blocks, changed, copy, drop, is_of, look, tables, without
+from tests.refreshing.worlds import blocks, changed, copy, drop, is_of, look, without
 from tests.support.project import UV
 from tests.support.wheels import real_wheel
 
 SCRIPT = ROOT / "extensions" / "refresh.py"
-
-
-@pytest.fixture(scope="module")
-def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tables(tmp_path_factory.mktemp("few"))
-    for line in [line for line in blocks(folder) if line not in ("2.13", "2.14", "2.15")]:
-        drop(folder, line)
-    return folder
-
-
-@pytest.fixture
-def folder(few: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(few, tmp_path / "tables")
 
 
 def test_a_block_that_is_gone_comes_back_by_the_command(

@@ -1,5 +1,5 @@
 """The answers that choose PyTorch builds, in every valid combination: through Copier, each backend
-of the newest and the oldest lines in each role that it can have, and each line with every strategy."""
+of the newest and oldest lines in each role that it can have, and each line with every strategy."""
 
 from __future__ import annotations
 

@@ -26,7 +26,8 @@ Of a mirror it says which of the template's builds it has, and which not: what a
 changes the tables, and what it lacks does not. A mirror that lists its indexes at its base, as
 PyTorch's host does, counts as PyTorch's. `--pypi-only` looks at PyPI alone.
 
-Exit codes: 0 done, 1 with --check: the tables state what the indexes contradict, 2 could not look.
+Exit codes: 0 done; 1 with --check, if the tables state what the indexes contradict, or a mirror
+lacks what the policy allows; 2 could not look.
 """
 
 from __future__ import annotations
@@ -65,21 +66,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--summary", type=Path, metavar="FILE", help="write it as Markdown, too")
     parser.add_argument("--no-cache", action="store_true", help="keep no pages for the next run")
     options = parser.parse_args(arguments)
-    return refresh(
-        Options(
-            folder=ROOT / "extensions",
-            policy=ROOT / "policy.yml",
-            today=date.today(),
-            write=options.write,
-            check=options.check,
-            lines=frozenset(options.line or ()),
-            index_url=options.index_url,
-            pypi_only=options.pypi_only,
-            pypi_url=options.pypi_url,
-            summary=options.summary,
-            cache=None if options.no_cache else cache_folder(),
-        )
+    asked = Options(
+        folder=ROOT / "extensions",
+        policy=ROOT / "policy.yml",
+        today=date.today(),
+        write=options.write,
+        check=options.check,
+        lines=frozenset(options.line or ()),
+        index_url=options.index_url,
+        pypi_only=options.pypi_only,
+        pypi_url=options.pypi_url,
+        summary=options.summary,
+        cache=None if options.no_cache else cache_folder(),
     )
+    try:
+        return refresh(asked)
+    except Exception as error:  # else Python would end with 1, which has a meaning
+        print(f"refresh.py: {type(error).__name__}: {error}.", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -173,9 +173,12 @@ def companion(
         partly = [b for b in lacking if b in there]
         todo += [f"{b} has it, but not for every platform of torch" for b in partly]
     have = pythons(package, release, seen, [PYPI, *there])
-    last = block["python"]["last"]
-    if have and minor(ends := f"3.{max(have)}") < minor(last):
-        entry["last_python"] = ends
+    first_python, last = (int(block["python"][end].removeprefix("3.")) for end in ("first", "last"))
+    if have and max(have) < last:
+        entry["last_python"] = f"3.{max(have)}"
+    wanted = range(first_python, min(last, max(have, default=last)) + 1)
+    if lacking := ", ".join(f"3.{n}" for n in wanted if n not in have):
+        todo.append(f"no wheel on every platform for Python {lacking}")
     return entry, todo
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
 from functools import cached_property
 
 from packaging.metadata import parse_email
@@ -26,11 +25,10 @@ FORBIDDEN, MISSING = frozenset({403}), frozenset({404})
 
 @dataclass(frozen=True)
 class Observed:
-    """What was seen on `day`. A place is a backend or `pypi`; `shelves` maps a place and a package
+    """What was seen. A place is a backend or `pypi`; `shelves` maps a place and a package
     to its wheels, and has no key for a page that is not there. `listed` are the backends that the
     index lists, None for a mirror that lists none. `needs` has what wheels require, by address."""
 
-    day: date
     listed: frozenset[str] | None
     shelves: Mapping[tuple[str, str], tuple[Wheel, ...]]
     needs: Mapping[str, tuple[Requirement, ...]]
@@ -127,7 +125,7 @@ class Scope:
         return min((minor(c.version)[:2] for c in found if c), default=(10**6,))
 
 
-def observe(web: Web, scope: Scope, day: date, tell: Callable[[str], None]) -> Observed:
+def observe(web: Web, scope: Scope, tell: Callable[[str], None]) -> Observed:
     """Look at all that matters. Raises CannotLook if one page did not say what it has."""
     tell("Looking at " + shown(" and ".join(filter(None, (scope.index_url, scope.pypi_url)))))
     listed = _listed(web, scope)
@@ -139,16 +137,16 @@ def observe(web: Web, scope: Scope, day: date, tell: Callable[[str], None]) -> O
     for _, package in on_pypi:
         if (PYPI, package) not in found:
             raise CannotLook(f"{shown(scope.pypi_url)} has no {package}")
-    seen = Observed(day, listed, found, {})
+    seen = Observed(listed, found, {})
     here = [p for p in seen.places if any(scope.has(_line(r)) for r in seen.releases("torch", p))]
     tell(f"Reading the companions of torch on {len(here)} indexes")
     found |= _shelves(web, scope, listed, [(b, p) for b in here for p in scope.companions])
-    seen = Observed(day, listed, found, {})
+    seen = Observed(listed, found, {})
     described = _described(seen, scope)
     tell(f"Reading what {len(described)} wheels require")
     texts = web.each(lambda pair: _requirements(web, *pair), described)
     needs = {wheel.url: text for (_, wheel), text in zip(described, texts, strict=True)}
-    return Observed(day, listed, found, needs)
+    return Observed(listed, found, needs)
 
 
 def sample(group: Iterable[Wheel], platform: str) -> Wheel | None:

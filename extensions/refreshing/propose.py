@@ -183,7 +183,8 @@ def _pythons(made: Proposal, old: Block, near: Block, seen: Observed) -> None:
     if seen.of(PYPI, "torch", torch):
         on_pypi = pythons("torch", torch, seen, [PYPI])
         most = most & on_pypi if cells else on_pypi
-    most = {n for n in most if n >= OLDEST_PYTHON}
+    default = (old.get("python") or near["python"])["default"]
+    most = _run({n for n in most if n >= OLDEST_PYTHON}, int(default.removeprefix("3.")))
     if not most:
         made.block["python"] = dict(old.get("python") or near["python"])
         made.todo.append((("python",), "there is none for which every build has a wheel"))
@@ -196,7 +197,6 @@ def _pythons(made: Proposal, old: Block, near: Block, seen: Observed) -> None:
             del indexes[backend][platform]
             if not indexes[backend]:
                 del indexes[backend]
-    default = (old.get("python") or near["python"])["default"]
     known = {f"3.{n}" for n in most}
     if not old:
         made.todo.append((("python",), f"default as in {near['line']}"))
@@ -206,6 +206,18 @@ def _pythons(made: Proposal, old: Block, near: Block, seen: Observed) -> None:
         "last": f"3.{max(most)}",
         "default": default,
     }
+
+
+def _run(numbers: set[int], wanted: int) -> set[int]:
+    """Those that follow each other without a gap: around the wanted one, or else the last."""
+    found: set[int] = set()
+    for number in sorted(numbers):
+        if number - 1 not in found:
+            if wanted in found:
+                break
+            found = set()
+        found.add(number)
+    return found
 
 
 def _oldest(made: Proposal, old: Block, near: Block, seen: Observed) -> None:

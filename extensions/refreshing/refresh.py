@@ -16,7 +16,7 @@ from ..questions.names import PYPI_URL, PYTORCH_URL, base_url
 from ..tables.backends import kind
 from ..tables.releases import Tables, load, minor, series
 from . import mirror, write
-from .compare import cell, changes
+from .compare import Change, cell, changes
 from .fetch import PAUSES, CannotLook, Web, shown
 from .observe import Observed, Scope, observe
 from .propose import Proposal, propose
@@ -53,7 +53,7 @@ class Found:
     lines: dict[str, dict[str, Any]]
     checked: date | None
     blocks: list[tuple[dict[str, Any], list[Any]]] = field(default_factory=list)
-    changes: list[Any] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     todo: list[str] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
@@ -63,10 +63,10 @@ def refresh(options: Options) -> int:
     """Look, say what differs, and write it if asked to; the exit code."""
     try:
         tables = load(options.folder)
-        policy = policies.load(options.policy)
+        policy = _policy(options.policy)
         scope = _scope(options, tables, policy)
         web = Web(options.cache, options.pauses)
-        seen = observe(web, scope, options.today, _tell)
+        seen = observe(web, scope, _tell)
         found = _compare(options, scope, seen)
         texts = _texts(options, scope, found, seen)
     except (CannotLook, ValueError) as error:
@@ -89,6 +89,13 @@ def refresh(options: Options) -> int:
             return 2
         print(f"Written: {', '.join(texts)}.")
     return int(options.check and report.contradicted)
+
+
+def _policy(file: Path) -> policies.Policy:
+    try:
+        return policies.load(file)
+    except ValueError as error:
+        raise ValueError(f"policy.yml: {error}") from None
 
 
 def _scope(options: Options, tables: Tables, policy: policies.Policy) -> Scope:
@@ -128,7 +135,11 @@ def _compare(options: Options, scope: Scope, seen: Observed) -> Found:
             found.todo.append(f"torch {made.block['torch']} is out, and no index has it yet")
             continue
         _take(found, line, old, made, options)
-        lines[line] = made.block if old is None else old
+        found.changes += [
+            Change(line, ("not_offered", backend), scope.tables.not_offered[backend], None)
+            for backend in made.opened
+        ]
+        lines[line] = made.block
     for name in ("releases.yml", "backends.yml"):
         found.todo += write.marks((options.folder / name).read_text(encoding="utf-8"))
     return found

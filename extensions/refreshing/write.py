@@ -17,6 +17,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 from ruamel.yaml.tokens import CommentToken
 
 from ..tables.backends import kind, nearest_backend, version
+from ..tables.platforms import PLATFORMS
 from ..tables.releases import load, minor
 from .propose import Block, order
 
@@ -65,7 +66,7 @@ def marks(text: str) -> list[str]:
 
 def with_blocks(
     text: str,
-    blocks: Iterable[tuple[Block, Iterable[tuple[tuple[str, ...], str]]]],
+    blocks: Iterable[tuple[Block, Iterable[Remark]]],
     checked: date | None,
 ) -> str:
     """The text of releases.yml with these blocks in the places of theirs, or as new ones, and
@@ -139,11 +140,14 @@ def _merge(old: CommentedMap, new: Mapping[str, Any], path: tuple[str, ...]) -> 
 
 
 def _forget_comment(content: CommentedMap, key: str) -> None:
-    """A remark on a line is about what the line said; those on lines of their own stay."""
+    """A remark on a line is about what the line said; those on lines of their own stay, and those
+    for a person."""
     own = getattr(content[key], "ca", None)
     for tokens in (content.ca.items.get(key), own.comment if own else None):
         for token in filter(None, tokens or ()):
-            if isinstance(token, CommentToken) and token.value.startswith("#"):
+            if not isinstance(token, CommentToken) or token.value.startswith(LOW):
+                continue
+            if token.value.startswith("#"):
                 token.value = "\n" + token.value.partition("\n")[2]
 
 
@@ -151,6 +155,8 @@ def _rank(path: tuple[str, ...], key: str) -> Any:
     """Where a key stands among its like."""
     if kind(key):
         return order(key)
+    if key in PLATFORMS:
+        return (list(PLATFORMS).index(key), ())
     keys = _KEYS.get(path[0] if path else "", ())
     return (keys.index(key) if key in keys else len(keys), ())
 
@@ -215,12 +221,12 @@ def replace(folder: Path, texts: Mapping[str, str]) -> None:
     with tempfile.TemporaryDirectory() as trial:
         for name in ("releases.yml", "backends.yml"):
             text = texts.get(name) or (folder / name).read_text(encoding="utf-8")
-            (Path(trial) / name).write_text(text, encoding="utf-8")
+            (Path(trial) / name).write_text(text, encoding="utf-8", newline="\n")
         try:
             load(Path(trial))
         except Exception as error:
             raise ValueError(f"what would be written is no table: {error}") from error
     for name, text in texts.items():
         fresh = folder / f".{name}.new"
-        fresh.write_text(text, encoding="utf-8")
+        fresh.write_text(text, encoding="utf-8", newline="\n")
         os.replace(fresh, folder / name)

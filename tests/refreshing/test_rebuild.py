@@ -95,7 +95,7 @@ def theirs_apart(block: dict[str, Any]) -> Any:
 def seen(rebuilt: Path, pytorch: PyTorchIndex) -> Observed:
     load.cache_clear()
     scope = Scope(load(rebuilt), None, pytorch.url, pytorch.pypi_url)
-    return observe(Web(), scope, TODAY, lambda text: None)
+    return observe(Web(), scope, lambda text: None)
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -128,3 +128,29 @@ def test_a_block_that_is_gone_comes_back_where_it_was(
     odd = [row for row in new if row not in (rebuilt / "releases.yml").read_text("utf-8")]
     assert all(any(word in row for word in marked) for row in odd), odd
     assert len(text.splitlines()) - 2 <= len(drop(folder, line).splitlines())
+
+
+def test_what_a_person_wrote_beside_a_cell_stays(tmp_path: Path, pytorch: PyTorchIndex) -> None:
+    """But for a remark on a line that says something else now."""
+    folder = tables(tmp_path)
+    file = folder / "releases.yml"
+    text = file.read_text("utf-8")
+    told = (
+        ("    indexes:\n      cpu: {linux-x86_64: guess", "    # Of this line\n", ""),
+        ("      cu130: {linux-x86_64: guess", "      # Of CUDA\n", ""),
+        ("    torch: 2.15.0\n", "", "    torch: 2.15.0  # of the release\n"),
+    )
+    for at, before, instead in told:
+        assert text.count(at) == 1
+        text = text.replace(at, f"{before}{instead or at}")
+    file.write_text(text, "utf-8")
+    assert look(folder, pytorch, write=True) == 0
+    after = file.read_text("utf-8")
+    for remark in ("\n    # Of this line\n    indexes:\n", "\n      # Of CUDA\n      cu130: {l"):
+        assert remark in after
+    assert "    torch: 2.15.0  # of the release\n" in after
+    # Its version is known now.
+    assert "version not known" in text and "version not known" not in after
+    assert [x for x in after.splitlines() if x.startswith("#")] == [
+        x for x in text.splitlines() if x.startswith("#")
+    ]

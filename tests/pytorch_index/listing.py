@@ -69,7 +69,7 @@ def recorded() -> Listing:
     """Index → package → entries, out of the committed data, and of the tables what came later; not
     to be changed."""
     blocks = read_yaml(TABLES)["releases"]
-    return completed(_recorded(), blocks)
+    return completed(as_recorded(), blocks)
 
 
 def completed(listing: Listing, blocks: list[dict[str, Any]]) -> Listing:
@@ -83,7 +83,8 @@ def completed(listing: Listing, blocks: list[dict[str, Any]]) -> Listing:
 
 
 @cache
-def _recorded() -> Listing:
+def as_recorded() -> Listing:
+    """The same out of the committed data alone."""
     found: Listing = defaultdict(lambda: defaultdict(list))
     for wheel in wheels():
         found[wheel.index][wheel.package].append(Entry(wheel))

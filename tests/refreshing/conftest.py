@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.pytorch_index import PyTorchIndex
+from tests.pytorch_index.listing import as_recorded
 from tests.refreshing.worlds import blocks, drop, tables
 
 
 @pytest.fixture(scope="session")
 def pytorch() -> Iterator[PyTorchIndex]:
-    with PyTorchIndex(apart=True) as served:
+    with PyTorchIndex(apart=True, listing=as_recorded()) as served:
         yield served
 
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from tests.pytorch_index import PyTorchIndex
-from tests.pytorch_index.listing import recorded
+from tests.pytorch_index.listing import as_recorded
 from tests.refreshing.faults import FAULTS, ODD, Failing, asked, contents, status
 from tests.refreshing.worlds import (
     ALL,
@@ -36,7 +36,7 @@ SOME = ["/whl/", "/whl/cu130/torch/", "/whl/cu132/torchaudio/", "/pypi/simple/to
 @pytest.fixture(scope="module")
 def failing() -> Iterator[Failing]:
     """One server for all: to make its pages takes longer than to read them."""
-    with Failing(apart=True) as served:
+    with Failing(apart=True, listing=as_recorded()) as served:
         yield served
 
 
@@ -180,7 +180,7 @@ def test_a_statement_that_is_wrong_is_found_and_mended(
 def test_yanked_files_and_candidates_do_not_count(folder: Path, truth: dict[str, Any]) -> None:
     every = {index: ALL for index in ("cpu", "cu130", "pypi")}
     listing = appears(
-        recorded(),
+        as_recorded(),
         Release("torch", "2.16.0", every, at="2026-12-01T00:00:00Z"),
         Release("torch", "2.17.0rc1", every),
         Release("torch", "2.14.2.dev20261201", every),
@@ -193,7 +193,7 @@ def test_yanked_files_and_candidates_do_not_count(folder: Path, truth: dict[str,
 
 def test_hashes_are_not_needed(folder: Path, truth: dict[str, Any]) -> None:
     """Large files have none at first."""
-    listing = changed(recorded(), lambda entry: entry.wheel.package == "torch", hashed=False)
+    listing = changed(as_recorded(), lambda entry: entry.wheel.package == "torch", hashed=False)
     with PyTorchIndex(apart=True, listing=listing) as served:
         assert look(folder, served, write=True) == 0
     assert blocks(folder) == truth

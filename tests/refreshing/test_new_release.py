@@ -10,7 +10,7 @@ import pytest
 from extensions.tables.releases import load
 from tests.conftest import THIS_PYTHON, copy_template
 from tests.pytorch_index import PyTorchIndex
-from tests.pytorch_index.listing import Listing, completed, recorded
+from tests.pytorch_index.listing import Listing, as_recorded, completed
 from tests.pytorch_index.recorded import PYPI
 from tests.refreshing.worlds import (
     ALL,
@@ -69,7 +69,7 @@ VISION = Release(
 
 @pytest.fixture(scope="module")
 def first_day() -> Listing:
-    return appears(recorded(), NEW, *TRITONS)
+    return appears(as_recorded(), NEW, *TRITONS)
 
 
 def test_a_new_line_is_a_block_at_the_top(folder: Path, first_day: Listing) -> None:
@@ -162,7 +162,7 @@ def test_its_projects_lock(
     project = Project(result.project_dir)
     every_file_parses_and_looks_hand_made(project)
     pyproject = project.text("pyproject.toml")
-    made = completed(recorded(), list(blocks(template / "extensions").values()))
+    made = completed(as_recorded(), list(blocks(template / "extensions").values()))
     for number, world in enumerate((listing, made)):
         with PyTorchIndex(listing=world) as served:
             (project.path / "pyproject.toml").write_text(pyproject, "utf-8")
@@ -195,7 +195,7 @@ def test_2_15_as_announced(folder: Path) -> None:
         drop(folder, "2.15")
         assert look(folder, served, write=True) == 0
     assert "2.15" not in blocks(folder)
-    with PyTorchIndex() as served:
+    with PyTorchIndex(listing=as_recorded()) as served:
         assert look(folder, served, write=True) == 0
     block = blocks(folder)["2.15"]
     assert list(block["indexes"]) == ["cpu", "cu130", "cu132", "xpu"]

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from extensions.refreshing.fetch import Web
 from extensions.refreshing.observe import Observed, Scope, observe
 from extensions.refreshing.propose import propose
 from extensions.tables.releases import UNVERIFIED, load
-from tests.conftest import ROOT
 from tests.pytorch_index import PyTorchIndex
 from tests.pytorch_index.recorded import platform_of, wheels
 from tests.refreshing.worlds import TODAY, blocks, drop, look, tables
+from tests.support import frozen
 from tests.support.cells import LINES, TABLES
 
 RECORDED = [line for line in LINES if line != "2.15"]  # nobody saw the indexes of 2.15
@@ -44,9 +43,7 @@ def rebuilt(pytorch: PyTorchIndex, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.mark.parametrize("line", RECORDED)
 def test_a_line_is_as_the_indexes_show_it(rebuilt: Path, line: str) -> None:
     """The platforms of every build, Pythons, systems, companions, tritons and PyPI's builds."""
-    stated = yaml.safe_load((ROOT / "extensions" / "releases.yml").read_text("utf-8"))
-    (block,) = (block for block in stated["releases"] if block["line"] == line)
-    assert bare(blocks(rebuilt)[line]) == bare(block)
+    assert bare(blocks(rebuilt)[line]) == bare(blocks(frozen.tables())[line])
 
 
 def test_what_was_seen_is_high_in_the_table() -> None:

@@ -14,9 +14,10 @@ import yaml
 
 from tests.conftest import ROOT, copy_template
 from tests.pytorch_index import PyTorchIndex
-from tests.pytorch_index.listing import Entry, recorded
+from tests.pytorch_index.listing import Entry, as_recorded
 from tests.pytorch_index.recorded import PYPI
 from tests.refreshing.worlds import blocks, changed, copy, drop, is_of, look, without
+from tests.support import frozen
 from tests.support.project import UV
 from tests.support.wheels import real_wheel
 
@@ -44,7 +45,7 @@ def test_a_block_that_is_gone_comes_back_by_the_command(
     assert re.search(r"Read \d+ pages", done.stdout)
     assert "Looking at" in done.stderr
     made = blocks(clone / "extensions")["2.14"]
-    stated = blocks(ROOT / "extensions")["2.14"]
+    stated = blocks(frozen.tables())["2.14"]
     assert {k: made[k] for k in ("torch", "python", "oldest", "pypi", "triton")} == {
         k: stated[k] for k in ("torch", "python", "oldest", "pypi", "triton")
     }
@@ -64,7 +65,7 @@ def test_the_script_names_its_libraries() -> None:
 def test_requests_are_few_and_pages_known_before_are_not_sent(
     folder: Path, tmp_path: Path, capsys
 ) -> None:
-    with PyTorchIndex(apart=True) as served:
+    with PyTorchIndex(apart=True, listing=as_recorded()) as served:
         assert look(folder, served, cache=tmp_path / "cache") == 0
         first = [r.path for r in served.requests]
         assert len(first) == len({*first}) < 120
@@ -106,7 +107,7 @@ def test_a_line_that_is_none_is_refused(
 
 
 def test_who_cannot_look_says_so_without_the_password(folder: Path, capsys) -> None:
-    with PyTorchIndex(auth=("reader", "secret")) as served:
+    with PyTorchIndex(auth=("reader", "secret"), listing=as_recorded()) as served:
         given = served.url.replace("://", "://reader:wrong@")
         assert look(folder, served, index_url=given, check=True) == 2
         gone = "http://127.0.0.1:9/whl"
@@ -212,7 +213,7 @@ def test_metadata_is_read_out_of_a_wheel_where_the_index_has_none(
 
 def test_metadata_that_is_another_file_s_ends_the_run(folder: Path, capsys) -> None:
     other = b"Metadata-Version: 2.1\nName: torch\nVersion: 2.13.0\n\n"
-    listing = changed(recorded(), is_of("torch", "2.15.0", PYPI), stated=other)
+    listing = changed(as_recorded(), is_of("torch", "2.15.0", PYPI), stated=other)
     with PyTorchIndex(listing=listing) as served:
         assert look(folder, served, write=True) == 2
     assert "its metadata is that of another file" in capsys.readouterr().err

@@ -13,10 +13,10 @@ import yaml
 
 from extensions.refreshing.refresh import Options, refresh
 from extensions.tables.releases import load
-from tests.conftest import ROOT
 from tests.pytorch_index import PyTorchIndex
-from tests.pytorch_index.listing import Entry, Listing, recorded
+from tests.pytorch_index.listing import Entry, Listing, as_recorded
 from tests.pytorch_index.recorded import PYPI, Wheel, stand_in_hash
+from tests.support import frozen
 
 TODAY = date(2026, 12, 1)
 TAGS = {
@@ -33,7 +33,7 @@ PYTHONS = ("cp311", "cp312", "cp313", "cp314", "cp315")
 
 def copy(listing: Listing | None = None) -> Listing:
     """A listing that may be changed."""
-    return {index: dict(packages) for index, packages in (listing or recorded()).items()}
+    return {index: dict(packages) for index, packages in (listing or as_recorded()).items()}
 
 
 def without(listing: Listing, gone: Callable[[Entry], bool]) -> Listing:
@@ -115,10 +115,10 @@ def is_of(package: str, version: str, index: str = "", platform: str = "") -> Ca
 
 
 def tables(folder: Path) -> Path:
-    """A copy of the tables, to be changed."""
+    """A copy of the tables, to be changed; without what is newer than what was recorded."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("releases.yml", "backends.yml"):
-        shutil.copy(ROOT / "extensions" / name, folder)
+        shutil.copy(frozen.tables() / name, folder)
     return folder
 
 

@@ -14,6 +14,7 @@ from extensions.questions.contract import Answers, Item, item
 from extensions.questions.policy import Policy, Rule
 from extensions.questions.refusals import why_not
 from tests.conftest import Render
+from tests.support.cells import TABLES
 
 GROUPS = {"torch_version": "2.14", "strategy": "groups"}
 

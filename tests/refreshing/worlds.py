@@ -132,11 +132,10 @@ def drop(folder: Path, line: str) -> str:
     """Take a line's block out of a table; the block's text."""
     file = folder / "releases.yml"
     text = file.read_text("utf-8")
+    left = frozen.without(text, line)
+    file.write_text(left, "utf-8")
     start = text.index(f'  - line: "{line}"')
-    end = text.find("  - line:", start + 1)
-    end = len(text) if end < 0 else end
-    file.write_text(text[:start] + text[end:], "utf-8")
-    return text[start:end]
+    return text[start : start + len(text) - len(left)]
 
 
 def look(folder: Path, served: PyTorchIndex, **options: Any) -> int:

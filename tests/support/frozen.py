@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from extensions.refreshing.write import with_blocks
 from extensions.tables.releases import UNVERIFIED, minor
 
 LIVE = Path(__file__).resolve().parents[2] / "extensions"
@@ -29,18 +30,28 @@ NOT_SEEN = {
 def tables() -> Path:
     """A folder with both tables: that of the template itself, while nothing in it is newer."""
     text = (LIVE / "releases.yml").read_text(encoding="utf-8")
-    content = yaml.safe_load(text)
-    before = yaml.safe_dump(content)
-    content["releases"] = [b for b in content["releases"] if minor(b["line"]) <= minor(NEWEST)]
-    for block in content["releases"]:
-        for place in NOT_SEEN.get(block["line"], ()):
+    blocks = yaml.safe_load(text)["releases"]
+    for block in blocks:
+        if minor(block["line"]) > minor(NEWEST):
+            text = without(text, block["line"])
+    known = [block for block in blocks if block["line"] in NOT_SEEN]
+    for block in known:
+        for place in NOT_SEEN[block["line"]]:
             _forget(block, *place.split())
-    if yaml.safe_dump(content) == before:
+    text = with_blocks(text, [(block, []) for block in known], None)
+    if text == (LIVE / "releases.yml").read_text(encoding="utf-8"):
         return LIVE
     folder = Path(tempfile.mkdtemp(prefix="tables-"))
     shutil.copy(LIVE / "backends.yml", folder)
-    (folder / "releases.yml").write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
+    (folder / "releases.yml").write_text(text, encoding="utf-8")
     return folder
+
+
+def without(text: str, line: str) -> str:
+    """A table's text without the block of a line."""
+    start = text.index(f'  - line: "{line}"')
+    end = text.find("  - line:", start + 1)
+    return text[:start] + ("" if end < 0 else text[end:])
 
 
 def _forget(block: dict[str, Any], backend: str, only: str = "") -> None:

@@ -110,7 +110,9 @@ def test_a_line_names_the_triton_of_each_accelerator_that_needs_one(line):
     kinds = {kind(backend) for backend in line.indexes}
     assert set(line.triton) == kinds & {"rocm", "xpu"}
     for of_kind, triton in line.triton.items():
-        assert triton.name.endswith(f"triton-{of_kind}")
+        # It has been renamed before, and may be again.
+        known = triton.name.endswith(f"triton-{of_kind}")
+        assert known or (line.name not in LINES and "triton" in triton.name)
         assert triton.platforms is None or triton.platforms < set(PLATFORMS)
 
 

@@ -6,7 +6,6 @@ that was not verified when it was written. What is new is tested by tests/tables
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -24,6 +23,8 @@ NOT_SEEN = {
     "2.15": ("cpu", "cu130", "cu132", "xpu"),
     "2.14": ("cu126 linux-aarch64", "cu132 linux-aarch64", "xpu"),
 }
+# What was not offered then, and why.
+NOT_OFFERED = {"cu134": "only nightly builds exist"}
 
 
 @cache
@@ -38,12 +39,17 @@ def tables() -> Path:
     for block in known:
         for place in NOT_SEEN[block["line"]]:
             _forget(block, *place.split())
-    text = with_blocks(text, [(block, []) for block in known], None)
-    if text == (LIVE / "releases.yml").read_text(encoding="utf-8"):
+    texts = {"releases.yml": with_blocks(text, [(block, []) for block in known], None)}
+    more = (LIVE / "backends.yml").read_text(encoding="utf-8")
+    for backend, reason in NOT_OFFERED.items():
+        if f"\n  {backend}: {reason}\n" not in more:
+            more = more.replace("\nnot_offered:\n", f"\nnot_offered:\n  {backend}: {reason}\n")
+    texts["backends.yml"] = more
+    if all((LIVE / name).read_text(encoding="utf-8") == text for name, text in texts.items()):
         return LIVE
     folder = Path(tempfile.mkdtemp(prefix="tables-"))
-    shutil.copy(LIVE / "backends.yml", folder)
-    (folder / "releases.yml").write_text(text, encoding="utf-8")
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
     return folder
 
 

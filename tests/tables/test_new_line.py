@@ -172,7 +172,8 @@ def test_each_line_that_is_newer_than_the_tests_renders_and_locks(copie, tmp_pat
         line = tables.lines[name]
         answers = {"strategy": "groups", "torch_version": name, "backends": line.backends()}
         every = [c.name for c in line.companions.values() if not c.absent]
-        answers |= {"python_version": line.default_python, "packages": every}
+        python = THIS_PYTHON if THIS_PYTHON in line.pythons else line.default_python
+        answers |= {"python_version": python, "packages": every}
         result = copie.copy(extra_answers=answers, template_dir=template)
         if result.exception:
             raise result.exception

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,14 +133,15 @@ def test_what_a_person_wrote_beside_a_cell_stays(tmp_path: Path, pytorch: PyTorc
     folder = tables(tmp_path)
     file = folder / "releases.yml"
     text = file.read_text("utf-8")
-    told = (
-        ("    indexes:\n      cpu: {linux-x86_64: guess", "    # Of this line\n", ""),
-        ("      cu130: {linux-x86_64: guess", "      # Of CUDA\n", ""),
-        ("    torch: 2.15.0\n", "", "    torch: 2.15.0  # of the release\n"),
-    )
-    for at, before, instead in told:
-        assert text.count(at) == 1
-        text = text.replace(at, f"{before}{instead or at}")
+    head, mark, body = text.partition('  - line: "2.15"')
+    told = {
+        r"(?m)^    indexes:$": "    # Of this line\n    indexes:",
+        r"(?m)^      cu130: \{": "      # Of CUDA\n      cu130: {",
+        r"(?m)^    torch: 2.15.0$": "    torch: 2.15.0  # of the release",
+    }
+    for at, instead in told.items():
+        body = re.sub(at, instead, body, count=1)
+    text = head + mark + body
     file.write_text(text, "utf-8")
     assert look(folder, pytorch, write=True) == 0
     after = file.read_text("utf-8")

@@ -188,7 +188,7 @@ def main() -> int:
             print(tell_tables(found))
         else:
             print(tell_world(found))
-    except (KeyError, ValueError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         print(f"FOUND holds nothing that look.py says: {error}", file=sys.stderr)
         return 1
     except subprocess.CalledProcessError as error:

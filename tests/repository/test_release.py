@@ -37,10 +37,10 @@ def release(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    """This repository, with a release behind it and one ahead, and a remote."""
-    folder = copy_template(tmp_path / "repository")
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This repository, with a release behind it and one ahead."""
+    folder = copy_template(tmp_path_factory.mktemp("base") / "repository")
     shutil.copytree(ROOT / ".github", folder / ".github")
     for name in ("README.md", "pyproject.toml", "uv.lock"):
         text = (ROOT / name).read_text("utf-8")
@@ -55,9 +55,12 @@ def repository(tmp_path: Path) -> Path:
     done = subprocess.run([sys.executable, folder / ".github/scripts/readme.py"], check=False)
     assert done.returncode == 0
     git(committed(folder, "Work"), "branch", "--move", "main")
-    git(folder, "clone", "--quiet", "--bare", str(folder), str(tmp_path / "remote.git"))
-    git(folder, "remote", "add", "origin", str(tmp_path / "remote.git"))
     return folder
+
+
+@pytest.fixture
+def repository(base: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(base, tmp_path / "repository")
 
 
 def edit(folder: Path, name: str, before: str, after: str) -> None:
@@ -78,6 +81,9 @@ def test_what_was_released_agrees() -> None:
 
 
 def test_one_command_makes_it(repository: Path) -> None:
+    remote = repository.parent / "remote.git"
+    git(repository, "clone", "--quiet", "--bare", str(repository), str(remote))
+    git(repository, "remote", "add", "origin", str(remote))
     done = release(repository, "0.9.0")
     assert done.returncode == 0, done.stderr
     assert "git push --follow-tags" in done.stdout
@@ -101,7 +107,6 @@ def test_one_command_makes_it(repository: Path) -> None:
     lock = [UV, "lock", "--check", "--offline"]
     assert subprocess.run(lock, cwd=repository, check=False, capture_output=True).returncode == 0
     # Nothing was pushed.
-    remote = repository.parent / "remote.git"
     assert git(remote, "tag") == "v0.2.0" and git(remote, "rev-parse", "main") != commit
 
     # And then they disagree again, each in its own way.
@@ -189,7 +194,8 @@ def block(tables: dict[str, Any], line: str) -> dict[str, Any]:
         ("2.14", lambda b: b.update(torch="2.14.2"), "2.14.2 (was 2.14.1)"),
         ("2.14", lambda b: b["indexes"].pop("cu126"), "gone: cu126"),
         ("2.14", lambda b: b["indexes"].update(cu999={"linux-x86_64": "high"}), "new: cu999"),
-        ("2.15", lambda b: b["indexes"]["cu132"].update({"linux-x86_64": "high"}), "seen now: cu132"),
+        ("2.15", lambda b: b["indexes"]["cu132"].update({"linux-x86_64": "high"}),
+         "seen now: cu132"),
         ("2.14", lambda b: b["indexes"]["cu130"].pop("windows-amd64"),
          "cu130 has no wheels any more for Windows"),
         ("2.13", lambda b: b["indexes"]["cu129"].update({"windows-amd64": "high"}),

@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
-from message import fenced, packed, tail  # noqa: E402
+from message import DATES, FILES, fenced, packed, tail  # noqa: E402
 
 from extensions.plan.planner import make_plan  # noqa: E402
 from extensions.project.there import recorded_answers  # noqa: E402
@@ -36,7 +36,7 @@ from extensions.questions.contract import VALUES, Answers  # noqa: E402
 from extensions.questions.names import URL_KEYS  # noqa: E402
 from extensions.tables.releases import load  # noqa: E402
 
-TABLES, README = "extensions/releases.yml", "README.md"
+TABLES = "extensions/releases.yml"
 REFRESH = ("uv", "run", "--script", "extensions/refresh.py")
 # A new day alone is worth a pull request once in a while: at 60 the questions begin to say so.
 DAYS = 30
@@ -46,7 +46,6 @@ BLIND = re.compile(
     r"|tls handshake|(429 Too Many|50\d )|could not connect|network is unreachable",
     re.IGNORECASE,
 )
-DATES = re.compile(r"(?<=^checked: )\S+|(?<=facts of )\d{4}-\d\d-\d\d", re.MULTILINE)
 
 
 class Blind(Exception):
@@ -90,7 +89,7 @@ def look_at_tables(environment: dict[str, str]) -> dict[str, Any]:
 
     The files that changed, and Markdown for a pull request; no files where nothing is new.
     """
-    before = {name: read(name) for name in (TABLES, README)}
+    before = {name: read(name) for name in FILES}
     with tempfile.TemporaryDirectory() as folder:
         summary = Path(folder, "summary.md")
         done = run(*REFRESH, "--write", "--summary", str(summary), environment=environment)
@@ -99,6 +98,8 @@ def look_at_tables(environment: dict[str, str]) -> dict[str, Any]:
         words = summary.read_text(encoding="utf-8").strip() if summary.exists() else ""
     if run(sys.executable, ".github/scripts/readme.py").code:
         raise Blind("the README could not be written")
+    if odd := sorted({*run("git", "diff", "--name-only").text.split()} - {*FILES}):
+        raise Blind(f"refresh.py changed {', '.join(odd)}, which holds no tables")
     files = {name: read(name) for name in before}
     files = {name: text for name, text in files.items() if text != before[name]}
     if not files or not (essential(files, before) or due(before[TABLES])):

@@ -8,8 +8,14 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import zlib
 from typing import Any
+
+# All that the tables consist of, and what is written of them: nothing else ever changes.
+FILES = ("extensions/releases.yml", "extensions/backends.yml", "README.md")
+# Of these, what is no news.
+DATES = re.compile(r"(?<=^checked: )\S+|(?<=facts of )\d{4}-\d\d-\d\d", re.MULTILINE)
 
 
 def packed(message: dict[str, Any]) -> str:

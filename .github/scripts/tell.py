@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -21,18 +20,15 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from message import unpacked  # noqa: E402
+from message import DATES, FILES, unpacked  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
-# The only files that the other job may change.
-FILES = ("extensions/releases.yml", "README.md")
 BRANCH = "tables"
 TITLE = "Refresh the tables"
 LABEL = "tables-contradicted"
 ISSUE = "The tables contradict what PyTorch publishes"
 NAME = "github-actions[bot]"
 EMAIL = "41898282+github-actions[bot]@users.noreply.github.com"
-DATES = re.compile(r"(?<=^checked: )\S+|(?<=facts of )\d{4}-\d\d-\d\d", re.MULTILINE)
 MOST = 60_000
 
 

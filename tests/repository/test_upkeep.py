@@ -51,6 +51,8 @@ cells = [f"`{there}` becomes `{here}`" for there, here in zip(old, new) if there
 print(*cells, sep="\\n")
 if options.write:
     tables.write_text("\\n".join(new) + "\\n", "utf-8")
+    if "ODD" in os.environ:
+        pathlib.Path("policy.yml").write_text("{}", "utf-8")
     options.summary.write_text("\\n".join(f"- {cell}" for cell in cells), "utf-8")
 if options.check:
     sys.exit(bool(cells))
@@ -197,7 +199,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What of this repository the jobs need, with facts of ten days ago."""
     folder = copy_template(tmp_path_factory.mktemp("base") / "work")
     shutil.copytree(ROOT / ".github", folder / ".github")
-    shutil.copy(ROOT / README, folder)
+    for name in (README, ".gitignore"):
+        shutil.copy(ROOT / name, folder)
     (folder / "extensions" / "refresh.py").write_text(REFRESH, "utf-8")
     (folder / ".ci").mkdir()
     (folder / ".ci" / "run").write_text(SUITE, "utf-8")
@@ -299,6 +302,13 @@ def test_a_new_day_alone_is_worth_one_before_the_questions_complain() -> None:
     assert not look.essential(after, before) and not look.due(before[TABLES])
     assert look.essential({TABLES: after[TABLES] + "y: 2\n"}, before)
     assert look.due(f"checked: {ago(31)}\n") and LIMIT.days > 31
+
+
+def test_a_refresh_that_changes_more_than_tables_is_not_told(repository: Repository) -> None:
+    repository.say(PATCH)
+    repository.environment = {"ODD": "1"}
+    assert "refresh.py changed policy.yml, which holds no tables" in repository.run("tables")
+    assert not repository.calls()
 
 
 def test_who_could_not_look_says_nothing(repository: Repository) -> None:

@@ -43,9 +43,12 @@ DAYS = 30
 # What says that nothing was seen, and not that something is not there.
 BLIND = re.compile(
     r"error sending request|timed out|timeout|dns error|connection (reset|refused|closed)"
-    r"|tls handshake|(429 Too Many|50\d )|could not connect|network is unreachable",
+    r"|tls handshake|(429 Too Many|50\d )|could not connect|network is unreachable"
+    r"|requested interpreter|no interpreter found",
     re.IGNORECASE,
 )
+# What `uv run` says of the environment of this script, and of no project.
+OWN = {"VIRTUAL_ENV", "UV_PYTHON"}
 
 
 class Blind(Exception):
@@ -66,7 +69,7 @@ def run(*command: str, cwd: Path = ROOT, environment: dict[str, str] | None = No
     with subprocess.Popen(
         command,
         cwd=cwd,
-        env={**os.environ, **(environment or {})},
+        env={**{k: v for k, v in os.environ.items() if k not in OWN}, **(environment or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -154,11 +157,11 @@ def look_at_world(environment: dict[str, str]) -> Found:
     with tempfile.TemporaryDirectory() as folder:
         for strategy in strategies():
             project = Path(folder, strategy)
-            for command in commands(project, strategy):
+            for name, command in commands(project, strategy):
                 done = run(*command, cwd=Path(folder), environment=environment)
                 if not done.code:
                     continue
-                where = f"`{shlex.join(command[:2])}` of a new project with `strategy={strategy}`"
+                where = f"`{name}` of a new project with `strategy={strategy}`"
                 if BLIND.search(done.text):
                     found.blind.append(f"{where} could not look")
                 else:
@@ -174,22 +177,23 @@ def strategies() -> list[str]:
     return [name for name in VALUES["strategy"] if not rule or name in rule.allow]
 
 
-def commands(project: Path, strategy: str) -> Iterator[Sequence[str]]:
-    """A new project with the defaults of a strategy, and what asks the indexes for all of it."""
-    yield (
-        *(sys.executable, "-m", "copier", "copy", "--trust", "--defaults", "--quiet"),
-        *("--vcs-ref", "HEAD", "--data", f"strategy={strategy}", str(ROOT), str(project)),
-    )
+def commands(project: Path, strategy: str) -> Iterator[tuple[str, Sequence[str]]]:
+    """A new project with the defaults of a strategy, and what asks the indexes for all of it; each
+    command with its name."""
+    copy = (sys.executable, "-m", "copier", "copy", "--trust", "--defaults", "--quiet")
+    answer = ("--vcs-ref", "HEAD", "--data", f"strategy={strategy}")
+    yield "copier copy", (*copy, *answer, str(ROOT), str(project))
     inside = ("uv", "--directory", str(project))
     if strategy != "pip":
-        yield *inside, "lock"
+        yield "uv lock", (*inside, "lock")
         if strategy != "provided":
-            yield sys.executable, str(project / "scripts" / "check_lock.py")
+            check = project / "scripts" / "check_lock.py"
+            yield "scripts/check_lock.py", (sys.executable, str(check))
         return
     answers = recorded_answers(project / ".copier-answers.yml") or {}
     plan = make_plan(load(ROOT / "extensions"), Answers.complete(answers))
-    yield *inside, "venv"
-    yield *inside, *shlex.split(plan.install)[1:], "--dry-run"
+    yield "uv venv", (*inside, "venv")
+    yield plan.install, (*inside, *shlex.split(plan.install)[1:], "--dry-run")
 
 
 # The mirror

@@ -367,7 +367,10 @@ def test_an_issue_says_where_the_world_contradicts_the_tables(
     repository = world(base, tmp_path, index.url, index.pypi_url, names)
     repository.say(PATCH)
     repository.issues = [issue(labels=[{"name": LABEL}])]
-    repository.run("world")
+    # As `uv run` has it for what it runs.
+    repository.environment = {"VIRTUAL_ENV": sys.prefix}
+    # Else uv would say where it looks.
+    assert not re.search(r"Using Python \S+ environment", repository.run("world"))
     label, create = repository.calls()
     assert label.startswith(f"label create {LABEL} --force")
     assert create.startswith(f"issue create --title {TITLE} --label {LABEL} --body-file ")
@@ -393,7 +396,7 @@ def test_a_lock_that_fails_is_told_apart_from_a_host_that_is_away(
     nowhere = world(base, tmp_path / "1", f"{index.url}/nowhere", index.pypi_url, "index")
     nowhere.run("world")
     assert [call.split()[1] for call in nowhere.calls()] == ["create", "create"]
-    assert "of a new project with `strategy=index` fails" in nowhere.body
+    assert "`uv lock` of a new project with `strategy=index` fails" in nowhere.body
     assert str(tmp_path) not in nowhere.body
     away = world(base, tmp_path / "2", "http://127.0.0.1:9/whl", index.pypi_url, "index")
     away.environment = {"UV_HTTP_RETRIES": "0"}

@@ -3,12 +3,18 @@ tell those who have it, and nobody else."""
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
 from copier import run_copy, run_update
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from extensions.tables.backends import kind
 from tests.conftest import Render, copy_template
+from tests.support.cells import TABLES
 from tests.support.checks import check_everything
 from tests.support.git import committed, git
 from tests.support.project import Project, copied
@@ -121,3 +127,40 @@ def test_a_torch_that_is_there_may_be_of_any_line(render: Render, tmp_path: Path
     machine = Machine(tmp_path / "machine", render(strategy="provided", packages=[]))
     old = machine.run("--json", "--allow-cpu", torch=cpu(version="2.5.1")).report
     assert "CVE-2025-32434" in " ".join(old["warnings"])
+
+
+def test_an_adoption_tells(faulty: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(
+        '[project]\nname = "theirs"\nversion = "1"\nrequires-python = ">=3.11"\n'
+        'dependencies = ["torch>=2.14,<2.15"]\n',
+        "utf-8",
+    )
+    run_copy(str(faulty), folder, defaults=True, unsafe=True, vcs_ref="v1.1.0")
+    assert ODD in told(capfd.readouterr().err)
+
+
+@pytest.fixture(scope="module")
+def known_faults(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The smoke test's own function, of a project that may meet any release."""
+    folder = tmp_path_factory.mktemp("provided")
+    script = copied(template, folder / "x", {"strategy": "provided"}).path / "scripts/smoke_test.py"
+    return runpy.run_path(str(script))["known_faults"]
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    release=st.builds("2.{}.{}".format, st.integers(4, 15), st.integers(0, 2)),
+    build=st.sampled_from(sorted(TABLES.backends())),
+    more=st.sampled_from(["", "+{}", "a0+b2c75dd062.nv26.09"]),
+)
+def test_the_smoke_test_judges_as_the_tables_do(
+    known_faults: Any, release: str, build: str, more: str
+) -> None:
+    found = [said.split(": ")[0] for said in known_faults(release + more.format(build), build)]
+    assert found == [
+        fault.name
+        for fault in TABLES.faults
+        if fault.affects(release) and fault.of_kinds(frozenset({kind(build)}))
+    ]

@@ -42,8 +42,10 @@ if sys.argv[2:3] == ["list"]:
         print(found)
 if sys.argv[2:3] == ["create"] and sys.argv[1] in ("pr", "issue"):
     shutil.copy(known.parse_args(sys.argv[3:]).body_file, os.environ["GH_BODY"])
-if sys.argv[2:3] == ["edit"]:
-    shutil.copy(known.parse_args(sys.argv[4:]).body_file, os.environ["GH_BODY"])
+if sys.argv[1:4] == ["api", "--method", "PATCH"]:
+    (name, text) = sys.argv[6].split("=@")
+    assert (sys.argv[5], name) == ("--field", "body")
+    shutil.copy(text, os.environ["GH_BODY"])
 """
 )
 

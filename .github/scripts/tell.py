@@ -79,16 +79,18 @@ def tell_tables(found: dict[str, Any]) -> str:
         return f"Left alone, since others worked on {BRANCH}: {others}"
     if not files:
         return close_pulls(pulls)
-    if there and same(there, files) and (pulls or was_closed()):
+    body = f"{found['words']}\n\n{found['suite']}\n"
+    if there and same(base, there, files) and (pulls or was_closed()):
         if not pulls:
             return "Somebody closed a pull request with the same; it is not opened again."
         # What was done on main since might conflict with it.
         if untouched(base, there):
-            return f"Pull request {pulls[0]} says it already."
+            # The suite may say something else by now.
+            edit(body, f"pulls/{pulls[0]}")
+            return f"Pull request {pulls[0]} has it already."
     commit(base, files)
     lease = f"--force-with-lease=refs/heads/{BRANCH}:{there}"
     git("push", "--quiet", lease, "origin", f"HEAD:refs/heads/{BRANCH}")
-    body = f"{found['words']}\n\n{found['suite']}\n"
     if pulls:
         edit(body, f"pulls/{pulls[0]}")
         return f"Refreshed pull request {pulls[0]}."
@@ -124,11 +126,12 @@ def commits_of_others(base: str, there: str) -> str:
     return "; ".join(subject for email, _, subject in theirs if email != EMAIL)
 
 
-def same(there: str, files: dict[str, str]) -> bool:
-    """Whether a commit has the same files, but for days."""
+def same(base: str, there: str, files: dict[str, str]) -> bool:
+    """Whether a commit changes the same files alike, but for days."""
+    wanted = {name: files.get(name) or git("show", f"{base}:{name}") for name in FILES}
     return all(
         DATES.sub("", text) == DATES.sub("", git("show", f"{there}:{name}"))
-        for name, text in files.items()
+        for name, text in wanted.items()
     )
 
 

@@ -226,9 +226,11 @@ TODAY = (r"(?m)^checked: .*", f"checked: {ago(0)}")
 
 
 def _patched(repository: Repository) -> list[str]:
-    """What got another text, where nothing else was done."""
+    """What got another text; nothing else was done."""
     form = r"api --method PATCH repos/\{owner\}/\{repo\}/(\S+) --field body=@\S+"
-    return [match[1] for call in repository.calls() if (match := re.fullmatch(form, call))]
+    matches = [re.fullmatch(form, call) for call in repository.calls()]
+    assert all(matches)
+    return [match[1] for match in matches if match]
 
 
 def news(repository: Repository, *changes: tuple[str, str], suite: str = "ok") -> dict[str, Any]:
@@ -261,8 +263,18 @@ def test_it_is_refreshed_by_what_is_new_and_nothing_else(repository: Repository)
     first = repository.branch()
     repository.pulls = [ours(8, **FORK), ours(7)]
     tomorrow = (r"(?m)^checked: .*", f"checked: {ago(-1)}")
-    assert "7 says it already" in repository.tell("tables", news(repository, PATCH, tomorrow))
-    assert not repository.calls() and repository.branch() == first
+    again = news(repository, PATCH, tomorrow, suite="It passes by now.")
+    assert "7 has it already" in repository.tell("tables", again)
+    assert _patched(repository) == ["pulls/7"] and repository.branch() == first
+    assert "It passes by now." in repository.body
+    # The same, and no more: what was taken back goes.
+    told = repository.tell("tables", news(repository, PATCH, OTHER, tomorrow))
+    assert "Refreshed" in told and _patched(repository) == ["pulls/7"]
+    files = {"extensions/backends.yml": "drivers: {}\n"}
+    more = {**again, "files": {**again["files"], **files}}
+    assert "Refreshed" in repository.tell("tables", more)
+    assert "Refreshed" in repository.tell("tables", again)
+    assert _patched(repository) == ["pulls/7"] * 2
     # But what is done on main meanwhile must not conflict with it.
     repository.edit(README, "The right PyTorch", "A right PyTorch")
     repository.push()

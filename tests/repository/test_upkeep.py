@@ -393,19 +393,26 @@ def test_an_issue_says_where_the_world_contradicts_the_tables(
     assert label.startswith(f"label create {LABEL} --force")
     assert create.startswith(f"issue create --title {TITLE} --label {LABEL} --body-file ")
     assert "torch: 2.14.2" in repository.body and "a new project" not in repository.body
-    # A week later it is there.
-    repository.issues = [issue(7, labels=[{"name": LABEL}], title=TITLE, body=repository.body)]
+    # And then all is well.
+    repository.issues.append(issue(7, labels=[{"name": LABEL}], title=TITLE))
     repository.edit("policy.yml", r"strategy: .*", "strategy: {allow: [provided]}")
     repository.push()
-    assert "Issue 7 says it already." in repository.run("world")
-    repository.say(OTHER)
-    repository.run("world")
-    assert _patched(repository) == ["issues/7"]
-    assert "torch: 2.15.9" in repository.body
-    # And then all is well.
     repository.say()
     assert "All is well." in repository.run("world")
     assert [call[:13] for call in repository.calls()] == ["issue close 7"]
+
+
+def test_the_issue_is_refreshed_and_closed_when_all_was_seen(repository: Repository) -> None:
+    repository.tell("world", {"wrong": ["One", "Two"], "blind": True})
+    assert [call.split()[0] for call in repository.calls()] == ["label", "issue"]
+    repository.issues = [issue(7, labels=[{"name": LABEL}], title=TITLE, body=repository.body)]
+    same = repository.tell("world", {"wrong": ["One", "Two"], "blind": False})
+    assert "Issue 7 says it already." in same and not repository.calls()
+    repository.tell("world", {"wrong": ["Two"], "blind": False})
+    assert _patched(repository) == ["issues/7"]
+    assert repository.body.startswith("Two\n")
+    assert "nothing is closed" in repository.tell("world", {"wrong": [], "blind": True})
+    assert not repository.calls()
 
 
 def test_a_lock_that_fails_is_told_apart_from_a_host_that_is_away(

@@ -272,7 +272,10 @@ def _line(block: Mapping[str, Any]) -> Line:
 
 @lru_cache
 def load(folder: Path) -> Tables:
-    """Read both files of a folder. Raises OSError, yaml.YAMLError or KeyError if one is broken."""
+    """Read both files of a folder.
+
+    Raises OSError, yaml.YAMLError, KeyError or ValueError if one is broken.
+    """
     releases, backends = (
         yaml.load((folder / name).read_text(encoding="utf-8"), Loader=_LOADER)
         for name in ("releases.yml", "backends.yml")
@@ -288,7 +291,7 @@ def load(folder: Path) -> Tables:
         images=backends["images"],
         gpus=backends["gpus"],
         faults=tuple(map(fault, backends["faults"])),
-        checked=releases["checked"],
+        checked=date.fromisoformat(str(releases["checked"])),
     )
 
 

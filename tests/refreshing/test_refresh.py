@@ -87,7 +87,7 @@ def test_the_summary_says_the_cells_in_words(
     assert re.search(first, text)
     assert "\n\nRead " in text and text.endswith("differ.\n")
     assert look(folder, pytorch, check=True, summary=summary) == 0
-    assert re.fullmatch(r"Read \d+ pages, .*: nothing differs\.\n", summary.read_text("utf-8"))
+    assert re.search(r"Read \d+ pages, .*: nothing differs\.\n$", summary.read_text("utf-8"))
 
 
 @pytest.mark.parametrize(

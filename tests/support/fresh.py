@@ -10,6 +10,7 @@ from copier import load_settings
 from jinja2 import FileSystemLoader, Template
 from jinja2.sandbox import SandboxedEnvironment
 
+from extensions import torch_index
 from extensions.plan.plan import Plan
 from extensions.plan.planner import make_plan
 from extensions.questions import choices
@@ -19,6 +20,7 @@ from extensions.questions.refusals import why_not_any
 from extensions.torch_index import TorchIndex
 from tests.conftest import ROOT
 from tests.support.cells import TABLES
+from tests.support.frozen import tables
 
 NOWHERE = Path(__file__).parent / "no-such-project"
 
@@ -32,6 +34,8 @@ def _template() -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    for extension in environment.extensions.values():
+        extension.tables = torch_index.releases.load(tables())  # type: ignore[attr-defined]
     return environment.get_template("pyproject.toml.jinja")
 
 

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import ROOT, copy_template
+from tests.support import frozen
 from tests.support.git import committed, git
 from tests.support.project import UV
 from tests.support.releases import released
@@ -27,7 +28,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from table_changes import changes, changes_beside, default_line  # noqa: E402
 
-TABLES = yaml.safe_load((ROOT / "extensions" / "releases.yml").read_text("utf-8"))
+TABLES = yaml.safe_load((frozen.tables() / "releases.yml").read_text("utf-8"))
 SECTION = "## v0.9.0\n\nProjects are rounder.\n"
 CHANGELOG = f"# Changelog\n\nAll of it.\n\n{SECTION}\n## v0.2.0\n\nThe second one.\n"
 

@@ -149,9 +149,12 @@ def _retry_after(answer: requests.Response) -> float:
         return 0.0
 
 
-def _why(error: Exception) -> str:
+def _why(error: BaseException) -> str:
+    """The innermost reason: requests and urllib3 wrap it several times."""
+    while isinstance(inner := getattr(error, "reason", None) or [*error.args, None][0], Exception):
+        error = inner
     reason = " ".join(str(error).split())
-    return shown(f"{type(error).__name__} ({reason})")
+    return shown(re.sub(r"^HTTPS?Connection(Pool)?\(.*?\): ", "", reason) or type(error).__name__)
 
 
 def shown(url: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from extensions.questions import choices, contract, names, refusals
 from extensions.questions.machine import Machine
+from extensions.questions.policy import policy_of
 from extensions.tables.releases import Tables
 
 from .here import newest_line
@@ -41,8 +42,45 @@ def settle(
     taken, such as a name, stays as it was typed, and `texts` says why it is not taken.
     """
     said: list[str] = []
+    held = _native(given, said)
+    for _ in contract.KEYS:
+        found = _pass(tables, held, machine, folder)
+        said += [text for text in found.said if text not in said]
+        if found.given == held:
+            break
+        # What was taken instead of a later answer may ask or allow other earlier ones.
+        held = dict(found.given)
+    return replace(found, said=tuple(said))
+
+
+def changed(
+    tables: Tables,
+    given: Mapping[str, Any],
+    change: Mapping[str, Any],
+    machine: Machine,
+    folder: str = DEFAULT_FOLDER,
+) -> Settled:
+    """The same after a choice, which moves no answer to an earlier question: a default of those may
+    have come of what was given in advance to a later one."""
+    before = settle(tables, given, machine, folder)
+    if not change:
+        return before
+    after = settle(tables, {**before.given, **change}, machine, folder)
+    last = max(map(contract.KEYS.index, change))
+    earlier = (key for key in contract.KEYS[:last] if key in before.answers and key not in change)
+    moved = {k: v for k in earlier if after.answers.get(k) != (v := before.answers[k])}
+    if not moved:
+        return after
+    return settle(tables, {**before.given, **moved, **change}, machine, folder)
+
+
+def _pass(
+    tables: Tables, given: Mapping[str, Any], machine: Machine, folder: str
+) -> Settled:
+    """Answer every question once, in their order."""
+    said: list[str] = []
     texts: dict[str, str] = {}
-    held, answers = _native(given, said), {}
+    held, answers = dict(given), {}
     stuck = ""
     for key in contract.KEYS:
         later = {k: v for k, v in held.items() if k not in answers and k not in texts}
@@ -57,14 +95,19 @@ def settle(
             taken = choices.successor(key, tables, known, value) if reason else None
             if taken is None:
                 taken = _default(key, tables, known, folder, machine, said)
+            misfit = refusals.why_not(key, tables, {**known, key: taken})
+            if misfit and policy_of(tables).rules:
+                stuck = f"{key}: nothing fits that policy.yml allows. {misfit}"
+                break
+            if misfit:
+                # An answer that was taken before has to give way, once this one is known.
+                held[key] = taken
             if reason:
                 said.append(f"{key}: {refusals.parted(reason)[0]}. Taken: {_shown(taken)}.")
                 held[key] = taken
             value = taken
-            stuck = stuck or _stuck(key, tables, known, value)
         answers[key] = value
-    answers = contract.read(answers)
-    return Settled(folder, answers, held, tuple(said), stuck, texts)
+    return Settled(folder, contract.read(answers), held, tuple(said), stuck, texts)
 
 
 def is_text(key: str) -> bool:
@@ -114,12 +157,6 @@ def _default(
             )
             return newest
     return value
-
-
-def _stuck(key: str, tables: Tables, known: Mapping[str, Any], value: Any) -> str:
-    """Nothing fits: a policy may leave no answer."""
-    reason = refusals.why_not(key, tables, {**known, key: value})
-    return f"{key}: nothing fits that policy.yml allows. {reason}" if reason else ""
 
 
 def _shown(value: Any) -> str:

@@ -107,7 +107,7 @@ def _options(
     before = {k: v for k, v in known.items() if k != key}
     offered = choices.choices(key, every, {**before, key: answer} if key == "backends" else before)
     labels = {value: text for text, value in offered.items()}
-    line = tables.lines[settled.answers["torch_version"]]
+    line = tables.lines.get(settled.answers.get("torch_version", ""))
     of_backends = key in contract.BACKEND_KEYS
     for value in _values(key, every, before, chosen):
         new = _toggled(key, value, chosen)
@@ -117,7 +117,7 @@ def _options(
         text = labels.get(value, _label(key, value))
         backend = contract.item(value).backend if of_backends else ""
         short, _, detail = text.partition(": ")
-        note = unfit(tables, line, backend, machine) if of_backends and not reason else ""
+        note = unfit(tables, line, backend, machine) if line and backend and not reason else ""
         yield Option(
             value,
             short,
@@ -206,8 +206,11 @@ def _fixes(
     nearest = refusals.parted(reason)[1]
     several = key in contract.LISTS
     for line in re.findall(rf"{re.escape(value)} with torch (\d+\.\d+)", nearest)[:1]:
-        given = in_order(key, {*chosen, value}) if several else value
-        yield Fix(f"{value} with torch {line}", {"torch_version": line, key: given})
+        given = {"torch_version": line, key: in_order(key, {*chosen, value}) if several else value}
+        # Others of a list may have to give way to the line.
+        alone = {**given, key: ["cpu", value]} if several else given
+        if not refusals.why_not(key, tables, {**before, **alone}):
+            yield Fix(f"{value} with torch {line}", given)
     first = re.match(r"(?:Python )?([\w.=-]+)(?:$|,| with| alone)", nearest)
     if first and not several and first[1] != value:
         known = {**before, key: first[1]}

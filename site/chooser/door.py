@@ -61,21 +61,24 @@ class Chooser:
     def state(self, request: str) -> str:
         """All that the page shows after a choice.
 
-        The request has `link`, or else `given`, `here` and `folder`. What comes back has the same,
-        with what holds of it.
+        The request has `link`, or else `given`, `here` and `folder`, and it may have a `change` of
+        what is given. What comes back has the same, with what holds of it.
         """
         asked_for = json.loads(request)
+        change = asked_for.get("change", {})
         if "link" in asked_for:
             given, said, folder = links.parted(links.read(asked_for["link"]))
             here = Here.read({**asked_for.get("here", {}), **said})
         else:
             given, here = asked_for["given"], Here.read(asked_for["here"])
             folder = links.folder_of(asked_for.get("folder", ""))
-        return json.dumps(self._state(given, here, folder))
+        return json.dumps(self._state(given, change, here, folder))
 
-    def _state(self, given: Mapping[str, Any], here: Here, folder: str) -> dict[str, Any]:
+    def _state(
+        self, given: Mapping[str, Any], change: Mapping[str, Any], here: Here, folder: str
+    ) -> dict[str, Any]:
         machine = here.as_machine
-        settled = answers.settle(self.tables, given, machine, folder)
+        settled = answers.changed(self.tables, given, change, machine, folder)
         found = {
             "given": settled.given,
             "folder": folder,

@@ -27,7 +27,8 @@ _LONGEST = 20_000
 
 def stated(tables: Tables, settled: Settled) -> dict[str, Any]:
     """The answers that must be said to get all others on any machine, in their order."""
-    wanted = {key for key in settled.answers if key in _ALWAYS or key in settled.given}
+    given = {*settled.given} - {*settled.texts}
+    wanted = {key for key in settled.answers if key in _ALWAYS or key in given}
     while True:
         found = {key: settled.answers[key] for key in contract.KEYS if key in wanted}
         found.pop(PLACE, None)
@@ -39,8 +40,9 @@ def stated(tables: Tables, settled: Settled) -> dict[str, Any]:
 
 
 def link(said: Mapping[str, Any], here: Here, folder: str) -> str:
-    """What stands after `#`."""
-    pairs = {k: ",".join(v) if isinstance(v, list) else v for k, v in said.items()}
+    """What stands after `#`. Who somebody is stays out of what is sent to others."""
+    shared = {key: value for key, value in said.items() if key not in ("user_name", "user_email")}
+    pairs = {k: ",".join(v) if isinstance(v, list) else v for k, v in shared.items()}
     if here.driver or here.gpu:
         pairs |= {key: value for key, value in asdict(here).items() if value}
     if folder != DEFAULT_FOLDER:

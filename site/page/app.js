@@ -60,9 +60,11 @@ async function ask(request, how) {
   document.body.dataset.answers = Number(document.body.dataset.answers ?? 0) + 1;
 }
 
-function choose(given) {
-  wanted = { ...wanted, given: { ...wanted.given, ...given } };
-  return ask(wanted, "push");
+function choose(change) {
+  const before = wanted;
+  // A choice before the answer has come counts as well.
+  wanted = { ...before, given: { ...before.given, ...change } };
+  return ask({ ...before, change }, "push");
 }
 
 function stand(here) {

@@ -111,7 +111,7 @@ CHOICES = [
     "&authenticate=always&containers=docker",
     "ci=github&template_updates=workflow&platforms=linux-x86_64",
     "template_updates=renovate&license=other&platforms=windows-amd64,macos-arm64",
-    "project_name=Ünïcode+%22quoted%22+%24HOME&user_name=Ada&user_email=ada%40example.org&folder=x-y",
+    "project_name=Two+Words&project_description=Says+%22no%22+to+%24HOME+%26+%C3%A9&user_name=Ada&user_email=ada%40example.org&folder=x-y",
 ]
 
 

@@ -74,9 +74,7 @@ def changed(
     return settle(tables, {**before.given, **moved, **change}, machine, folder)
 
 
-def _pass(
-    tables: Tables, given: Mapping[str, Any], machine: Machine, folder: str
-) -> Settled:
+def _pass(tables: Tables, given: Mapping[str, Any], machine: Machine, folder: str) -> Settled:
     """Answer every question once, in their order."""
     said: list[str] = []
     texts: dict[str, str] = {}

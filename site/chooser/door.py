@@ -102,9 +102,7 @@ class Chooser:
         files = self.template.render(settled, *SHOWN)
         return found | {
             "link": links.link(said, here, folder),
-            "command": links.command(
-                self.template.source, self.about.get("ref", ""), said, folder
-            ),
+            "command": links.command(self.template.source, self.about.get("ref", ""), said, folder),
             "commands": self._commands(plan, settled, here, folder),
             "installs": [[c.label or c.name, plan.sync(c)] for c in plan.choices if c.builds],
             "builds": _builds(plan),
@@ -139,13 +137,19 @@ class Chooser:
         """What a tool printed: `here`, the fields that it tells, and `said`."""
         seen = pasted.read(text)
         gpus = ",".join(seen.gpus)
-        # A driver without a name of the GPU says that the one that was chosen before may be wrong.
         told = {"system": seen.system, "machine": seen.machine, "driver": seen.driver, "gpu": gpus}
-        return json.dumps({"here": {k: v for k, v in told.items() if v}, "said": seen.said})
+        here = {key: value for key, value in told.items() if value}
+        if gpus and not gpus[0].isdigit():
+            here["driver"] = ""  # NVIDIA's, of what was there before
+        return json.dumps({"here": here, "said": seen.said})
+
+    def warm(self) -> bool:
+        """Prepare a little of what later choices need; whether there was something left."""
+        return self.template.warm()
 
     def archive(self, request: str, *now: int) -> bytes:
-        """The whole project as a .zip, for the `given`, `here` and `folder` of a state; `now` is year,
-        month, day, hour, minute and second."""
+        """The whole project as a .zip, for the `given`, `here` and `folder` of a state; `now` is
+        year, month, day, hour, minute and second."""
         asked_for = json.loads(request)
         here, folder = Here.read(asked_for["here"]), links.folder_of(asked_for["folder"])
         settled = answers.settle(self.tables, asked_for["given"], here.as_machine, folder)

@@ -77,8 +77,9 @@ def unfit(tables: Tables, line: Line, backend: str, machine: Machine) -> str:
     here = platform_name(machine)
     if kind(backend) != machine.kind:
         owner = {"cuda": "NVIDIA", "rocm": "AMD", "xpu": "Intel"}
-        return f"for GPUs of {owner[kind(backend)]}, and this machine has one of " + (
-            owner[machine.kind]
+        return (
+            f"for GPUs of {owner[kind(backend)]}, and this machine has one of "
+            + (owner[machine.kind])
         )
     if here not in line.indexes[backend]:
         return "without wheels for this machine's system"
@@ -95,4 +96,6 @@ def unfit(tables: Tables, line: Line, backend: str, machine: Machine) -> str:
     floor = tables.driver_floor(backend, machine.system)
     if any(map(tables.is_jetson, machine.capabilities)):
         floor = tables.jetson_driver
-    return f"with a driver of {floor} or newer, and this one is {'.'.join(map(str, machine.driver))}"
+    return (
+        f"with a driver of {floor} or newer, and this one is {'.'.join(map(str, machine.driver))}"
+    )

@@ -56,6 +56,19 @@ class Template:
                 found[path] = (self._content(source, context), source in self.executable)
         return dict(sorted(found.items()))
 
+    def warm(self) -> bool:
+        """Compile one more of the templates, for which a later choice need not wait then; whether
+        there was one left."""
+        for source in self._cold:
+            self.environment.get_template(source)
+            return True
+        return False
+
+    @cached_property
+    def _cold(self) -> Iterator[str]:
+        suffix = self.settings["_templates_suffix"]
+        return iter([source for source in self._sources if source.endswith(suffix)])
+
     @cached_property
     def _sources(self) -> tuple[str, ...]:
         folder = self.root / self.settings["_subdirectory"]

@@ -116,7 +116,8 @@ function start() {
   $("#share").addEventListener("click", ({ target }) => copy(target, location.href));
   $("#zip").addEventListener("click", download);
   addEventListener("popstate", ({ state }) => {
-    ask(state ?? { link: location.hash.slice(1), here: wanted.here }, state ? "" : "replace");
+    // Without a state it is a link, which says itself what it means.
+    ask(state ?? { link: location.hash.slice(1), here: guessed() }, state ? "" : "replace");
   });
   ask({ link: location.hash.slice(1), here: wanted.here }, "replace");
   startCompare();

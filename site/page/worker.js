@@ -20,6 +20,12 @@ door.open_at("/app")
 }
 
 const chooser = start();
+let warming = false;
+
+// While nobody waits, a little at a time: a message that arrives meanwhile comes next.
+async function warm() {
+  if ((await chooser).warm()) setTimeout(warm);
+}
 
 self.onmessage = async ({ data: { id, call, values } }) => {
   try {
@@ -30,6 +36,10 @@ self.onmessage = async ({ data: { id, call, values } }) => {
       answer = bytes;
     }
     self.postMessage({ id, answer });
+    if (!warming) {
+      warming = true;
+      setTimeout(warm);
+    }
   } catch (error) {
     self.postMessage({ id, error: String(error.message ?? error) });
   }

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from extensions.questions import refusals
 from extensions.questions.contract import KEYS, LISTS, VALUES
 from extensions.questions.machine import Machine, fitting_backends
-from extensions.questions.policy import Policy, Rule
 from extensions.tables.platforms import NOT_SUPPORTED, PLATFORMS
 from tests.conftest import ROOT
 from tests.support.cells import TABLES
@@ -112,7 +111,9 @@ def test_an_option_can_be_chosen_or_says_why_not(wanted: dict[str, Any], data: A
     option = data.draw(st.sampled_from(question.options))
     is_list = question.kind == "several"
     chosen = [o.value for o in question.options if o.checked]
-    toggled = [v for v in chosen if v != option.value] if option.checked else [*chosen, option.value]
+    toggled = (
+        [v for v in chosen if v != option.value] if option.checked else [*chosen, option.value]
+    )
     new = toggled if is_list else option.value
     if option.reason:
         assert "Nearest: " in option.reason
@@ -292,7 +293,9 @@ def test_files_are_those_of_copier(
         rendered = (project.path / name).read_bytes()
         if name == ".copier-answers.yml":
             content = b"\n".join(line for line in content.split(b"\n") if b"_commit:" not in line)
-            content = content.replace(b"https://github.com/org/torch-uv-template.git", bytes(template))
+            content = content.replace(
+                b"https://github.com/org/torch-uv-template.git", bytes(template)
+            )
         assert content == rendered, name
 
 

@@ -59,7 +59,9 @@ def test_every_source_of_a_line_is_said_in_words() -> None:
 
 
 def test_a_source_without_words_is_an_error() -> None:
-    text = '# State of 2026-01-01\n#   S1   a page\nreleases:\n  - {line: "2.9", sources: [S1, S2]}\n'
+    text = (
+        '# State of 2026-01-01\n#   S1   a page\nreleases:\n  - {line: "2.9", sources: [S1, S2]}\n'
+    )
     with pytest.raises(ValueError, match="S2"):
         facts.sources(text)
 

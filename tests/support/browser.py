@@ -86,6 +86,19 @@ class Visit:
         with self.answered():
             self.page.evaluate("link => { location.hash = link }", link or "strategy=groups")
 
+    def open_anew(self) -> None:
+        """As a first visit, without waiting for Python to start again: nothing is given."""
+        with self.answered():
+            script = (
+                "history.pushState(null, '', '#'); dispatchEvent(new PopStateEvent('popstate'))"
+            )
+            self.page.evaluate(script)
+
+    def paste(self, text: str) -> None:
+        self.page.locator("#here details").evaluate("one => { one.open = true }")
+        with self.answered():
+            self.page.locator("[name=pasted]").fill(text)
+
     @contextmanager
     def answered(self) -> Iterator[None]:
         """What is done here is followed by an answer of Python, which is shown at the end."""

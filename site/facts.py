@@ -27,9 +27,10 @@ def sources(releases: str) -> tuple[str, dict[str, str], dict[str, list[str]]]:
 
     Raises ValueError where a line names a source without words.
     """
-    date = re.search(r"^# State of (\d{4}-\d\d-\d\d)", releases, re.M)
+    content = yaml.safe_load(releases)
+    date = re.search(r"^(?:# State of|checked:) (\d{4}-\d\d-\d\d)", releases, re.M)
     if date is None:
-        raise ValueError('releases.yml does not say "State of" a date')
+        raise ValueError("releases.yml does not say of which day its facts are")
     words: dict[str, str] = {}
     last = ""
     for text in re.findall(r"^#(.*)$", releases, re.M):
@@ -42,7 +43,7 @@ def sources(releases: str) -> tuple[str, dict[str, str], dict[str, list[str]]]:
             last = ""
     lines = {
         str(block["line"]): [str(name) for name in block["sources"]]
-        for block in yaml.safe_load(releases)["releases"]
+        for block in content["releases"]
     }
     if lacking := {name for names in lines.values() for name in names} - set(words):
         raise ValueError(f"releases.yml does not say what {', '.join(sorted(lacking))} is")

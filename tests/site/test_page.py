@@ -30,8 +30,6 @@ AXE = Path("node_modules", "axe-core", "axe.min.js")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not browser_here(), reason="no chromium and no Chrome (see README)"),
-    # One worker has the browser for all of them.
-    pytest.mark.xdist_group("browser"),
 ]
 
 

@@ -38,7 +38,8 @@ class Fix:
 
 @dataclass(frozen=True)
 class Option:
-    """One answer; `reason` says why it cannot be given, `note` what else is to be known of it."""
+    """One answer; `reason` says why it cannot be given, `note` why the machine cannot run it, and
+    `verified` whether somebody has recorded its wheels."""
 
     value: str
     label: str
@@ -47,6 +48,7 @@ class Option:
     checked: bool = False
     reason: str = ""
     note: str = ""
+    verified: bool = True
     fixes: tuple[Fix, ...] = ()
 
 
@@ -117,6 +119,8 @@ def _options(
         text = labels.get(value, _label(key, value))
         backend = contract.item(value).backend if of_backends else ""
         short, _, detail = text.partition(": ")
+        if key == "torch_version":
+            short, detail = value, text.removeprefix(value).strip(" ()")
         note = unfit(tables, line, backend, machine) if line and backend and not reason else ""
         yield Option(
             value,
@@ -126,6 +130,7 @@ def _options(
             value in chosen,
             reason,
             note,
+            choices.NOT_VERIFIED not in text,
             tuple(_fixes(key, tables, before, reason, chosen, value)) if reason else (),
         )
 

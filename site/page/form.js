@@ -90,7 +90,7 @@ function newOption(key, kind, { value }) {
   );
 }
 
-function showOption(set, key, { value, label, detail, checked, reason, note }) {
+function showOption(set, key, { value, label, detail, checked, reason, note, verified }) {
   // The fieldset may not be in the page yet.
   const input = set.querySelector(`#${CSS.escape(idOf(key, value))}`);
   input.checked = checked;
@@ -101,6 +101,7 @@ function showOption(set, key, { value, label, detail, checked, reason, note }) {
   input.nextElementSibling.replaceChildren(
     inRow ? make("b", {}, label) : label,
     ...(inRow && detail ? [" ", make("span", { class: "detail" }, detail)] : []),
+    ...(verified ? [] : [" ", make("small", {}, "not verified")]),
     ...(unfit ? [make("span", { class: "unfit", "aria-hidden": "true" }, " △")] : []),
   );
   const words = [inRow || !detail ? "" : `${detail}.`, reason && `${reason}.`, unfit].filter(Boolean);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -178,7 +179,8 @@ def test_a_link_reproduces_a_choice(visit: Visit) -> None:
     visit.page.locator("#share").click()
     link = visit.page.evaluate("navigator.clipboard.readText()")
     assert link == visit.page.url
-    visit.open(link.partition("#")[2])
+    visit.follow("strategy=pypi")
+    visit.follow(link.partition("#")[2])
     assert [visit.text("#command"), visit.text("#builds"), visit.page.url] == wanted
 
 
@@ -313,6 +315,26 @@ def test_the_table_needs_no_script(visit: Visit) -> None:
     assert page.locator("#chooser").is_hidden()
     assert f"copier copy --trust {SOURCE} myproj" in page.locator("noscript").inner_text()
     context.close()
+
+
+def test_a_policy_restricts_the_page(visit: Visit, released: Path, tmp_path: Path) -> None:
+    """That of a fork: what it leaves out cannot be chosen, by its own reason."""
+    fork = tmp_path / "fork"
+    shutil.copytree(released, fork)
+    rule = "backends:\n  allow: [cu126, cpu]\n  because: our driver is of 2023\n"
+    (fork / "policy.yml").write_text(rule, "utf-8")
+    build(fork, tmp_path / "dist", SOURCE)
+    with served(tmp_path / "dist") as address:
+        there = Visit(visit.page.context.browser.new_page(), address)
+        there.open("strategy=index&backend=cu130")
+        assert "our driver is of 2023" in there.text("#said")
+        assert there.chosen("backend") == ["cu126"]
+        assert "our driver is of 2023" in there.refused("backend", "cu132")
+        rows = there.page.locator("#matrix tbody th").all_text_contents()
+        assert {*rows} == {"cpu", "cu126"}
+        assert "what the policy of its organization allows" in there.text("header")
+        there.page.close()
+        assert there.errors == [] and there.strangers == []
 
 
 def test_a_planner_that_does_not_start_is_said(visit: Visit) -> None:

@@ -171,6 +171,10 @@ class TorchIndex(Extension):
         return set()
 
     @cached_property
+    def places(self) -> dict[str, Path]:
+        return {}
+
+    @cached_property
     def seen(self) -> dict[Path, Any]:
         return {}
 
@@ -409,7 +413,10 @@ class TorchIndex(Extension):
     def _place(self, context: Context) -> tuple[Path, Any]:
         """The destination, and what Copier was told."""
         conf = context["_copier_conf"]
-        return Path(str(conf["dst_path"])).resolve(), conf
+        given = str(conf["dst_path"])
+        if given not in self.places:
+            self.places[given] = Path(given).resolve()
+        return self.places[given], conf
 
     def _there(self, context: Context) -> Any:
         """What stood at the destination when it was first looked at, before anything is written."""

@@ -10,6 +10,7 @@ import shlex
 import sys
 import unicodedata
 from collections.abc import Collection, Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -179,7 +180,7 @@ def package_name_refusal(name: str) -> str | None:
     reason = None
     if keyword.iskeyword(name) or keyword.iskeyword(lower):
         reason = "is a keyword of Python"
-    elif lower in OTHER_STDLIB or lower in {m.lower() for m in sys.stdlib_module_names}:
+    elif lower in OTHER_STDLIB or lower in _stdlib():
         reason = "is a module of the standard library"
     elif _is_installed(lower.replace("_", "-")):
         reason = "is a package that the project installs"
@@ -196,6 +197,11 @@ def package_name_refusal(name: str) -> str | None:
     elif lower in WINDOWS_DEVICES:
         reason = "is a device name on Windows"
     return f"{name} {reason}. Nearest: {lower}_project" if reason else None
+
+
+@cache
+def _stdlib() -> frozenset[str]:
+    return frozenset(name.lower() for name in sys.stdlib_module_names)
 
 
 def is_one_line(text: str) -> bool:
@@ -226,6 +232,7 @@ def index_of(index_url: str, backend: str) -> str:
     return f"{index_url.rstrip('/')}/{backend}"
 
 
+@lru_cache(maxsize=100)
 def normal_url(url: str) -> str:
     """A URL as uv writes it into uv.lock.
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 AUTO = "auto"
 _CUDA = re.compile(r"cu(\d+)(\d)")
 _ROCM = re.compile(r"rocm(\d+(?:\.\d+)+)")
 
 
+@lru_cache(maxsize=1000)
 def kind(backend: str) -> str:
     """`cpu`, `cuda`, `rocm` or `xpu`; an empty string for a name of no such form."""
     if backend in ("cpu", "xpu"):
@@ -19,6 +21,7 @@ def kind(backend: str) -> str:
     return "rocm" if _ROCM.fullmatch(backend) else ""
 
 
+@lru_cache(maxsize=1000)
 def version(backend: str) -> tuple[int, ...]:
     """The accelerator's version: `cu126` is (12, 6), `rocm6.2.4` is (6, 2, 4), `cpu` is ()."""
     if match := _CUDA.fullmatch(backend):
@@ -39,11 +42,13 @@ def dotted(backend: str) -> str:
     return ".".join(str(part) for part in version(backend))
 
 
+@lru_cache(maxsize=1000)
 def compute_capability(architecture: str) -> tuple[int, int]:
     """`sm_120` is (12, 0)."""
     return int(architecture[3:-1]), int(architecture[-1])
 
 
+@lru_cache(maxsize=1000)
 def slug(name: str) -> str:
     """The name of an extra or group, normalized as PEP 685 wants: `rocm7.2` is `rocm7-2`."""
     return re.sub(r"[-_.]+", "-", name).lower()

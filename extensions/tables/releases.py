@@ -18,6 +18,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 UNVERIFIED = frozenset({"low", "guess"})
 
 
+@lru_cache(maxsize=1000)
 def minor(text: str) -> tuple[int, ...]:
     """A dotted version as integers, so that 2.9 sorts before 2.10."""
     return tuple(int(part) for part in text.split("."))

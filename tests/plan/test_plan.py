@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -53,15 +54,20 @@ def plans(strategy: str, line: str) -> Iterator[tuple[dict[str, Any], Plan]]:
 
 def chosen_indexes(plan: Plan, choice: str, platform: str) -> list[str]:
     """The indexes whose markers are true on a platform, as uv would evaluate them."""
+    return [
+        source.index
+        for source in plan.sources.get("torch", ())
+        if source.choice == choice and is_true(source.marker, platform)
+    ]
+
+
+@cache
+def is_true(marker: str, platform: str) -> bool:
     environment = {
         "sys_platform": PLATFORMS[platform].sys_platform,
         "platform_machine": PLATFORMS[platform].machine,
     }
-    return [
-        source.index
-        for source in plan.sources.get("torch", ())
-        if source.choice == choice and Marker(source.marker).evaluate(environment)
-    ]
+    return Marker(marker).evaluate(environment)
 
 
 @pytest.mark.parametrize("strategy", [name for name in VALUES["strategy"] if name != "provided"])

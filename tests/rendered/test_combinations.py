@@ -1,5 +1,5 @@
-"""The answers that choose PyTorch builds, in every valid combination; each backend of each line is
-rendered through Copier in each role that it can have, with every strategy."""
+"""The answers that choose PyTorch builds, in every valid combination: through Copier, each backend
+of the newest and oldest lines in each role that it can have, and each line with every strategy."""
 
 from __future__ import annotations
 
@@ -65,13 +65,22 @@ def combinations(strategy: str, name: str) -> Iterator[dict[str, Any]]:
             yield {"backends": backends, "default_backend": backends[-1]}
 
 
+# What differs in names alone is tried with the newest and the oldest lines.
+SOME_LINES = (*LINES[:2], LINES[-1])
+
+
 def rendered(strategy: str, line: str) -> Iterator[dict[str, Any]]:
     """Of these, enough to see each backend in each of its roles: each as the first, the default and
     the other one of a pair, on either system, alone and beside all others.
 
-    Which pair it is changes names, and the plan: `test_plan` goes through all of them.
+    Which pair it is changes names, and the plan: `test_plan` goes through all of them. Of a line in
+    the middle one combination will do: `test_matrix` renders and locks each of its backends.
     """
     backends = TABLES.lines[line].backends()
+    if line not in SOME_LINES:
+        *_, last = combinations(strategy, line)
+        yield last
+        return
     following = dict(zip(backends, [*backends[1:], backends[0]], strict=True))
     for answers in combinations(strategy, line):
         pair = answers.get("backends", ())

@@ -14,14 +14,13 @@ from extensions.tables.releases import companions, minor
 from tests.conftest import Render
 from tests.pytorch_index.recorded import platform_of, wheels
 from tests.rendered.test_check_lock import PASSES, check
+from tests.rendered.test_combinations import SOME_LINES
 from tests.support.cells import CELLS, LINES, TABLES, others
 from tests.support.checks import smoke_constants
 from tests.support.project import Project
 from tests.support.starter import run
 
 FAMILY = re.compile(rf"(torch|{'|'.join(companions())}|(pytorch-)?triton(-rocm|-xpu)?)")
-# What differs in names alone is tried with the newest and the oldest lines.
-SOME_LINES = (*LINES[:2], LINES[-1])
 ACCELERATOR = re.compile(r"(nvidia|cuda|intel|triton|pytorch-triton)\b.*")
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.conftest import copy_template
 
@@ -27,9 +30,17 @@ def committed(folder: Path, message: str = "Start") -> Path:
 
 def tagged_template(folder: Path) -> Path:
     """The template as a git repository with a release."""
-    committed(copy_template(folder))
+    return Path(shutil.copytree(Path(_tagged().name, "template"), folder, symlinks=True))
+
+
+@cache
+def _tagged() -> TemporaryDirectory[str]:
+    """Made once, and packed: Copier clones it five times in an update."""
+    holder = TemporaryDirectory()
+    folder = committed(copy_template(Path(holder.name, "template")))
     git(folder, "tag", "v1.0.0")
-    return folder
+    git(folder, "repack", "-a", "-d", "--quiet")
+    return holder
 
 
 def settings(file: Path, **values: str) -> dict[str, str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
-from tests.conftest import ROOT, copy_template
+from tests.conftest import ROOT, TEMPLATE, copy_template
 from tests.support.git import committed, git
 
 # Above all releases: the state that is tested.
@@ -19,11 +20,22 @@ def released() -> dict[str, str]:
 
 
 def tagged_clone(folder: Path) -> Path:
-    """A clone of this repository with a tag on every release, and one on what is tested here."""
-    git(ROOT, "clone", "--quiet", "--no-local", ".", str(folder))
-    for version, commit in released().items():
-        git(folder, "tag", "--force", version, commit)
-    git(folder, "rm", "--quiet", "-r", "template", "extensions")
-    committed(copy_template(folder), "What is tested")
-    git(folder, "tag", "--force", NEWEST)
+    """A repository with a tag on every release, and one on what is tested here.
+
+    It has the template's own files alone: Copier checks out all that there is, five times in an
+    update.
+    """
+    folder.mkdir(parents=True)
+    git(folder, "init", "--quiet")
+    for version, commit in reversed(released().items()):
+        names = git(ROOT, "ls-tree", "--name-only", commit).splitlines()
+        archive = folder.with_suffix(".tar")
+        present = [name for name in TEMPLATE if name in names]
+        git(ROOT, "archive", "--output", str(archive), commit, *present)
+        git(folder, "rm", "--quiet", "-r", "--ignore-unmatch", ".")
+        shutil.unpack_archive(archive, folder, filter="data")
+        git(committed(folder, version), "tag", version)
+    git(folder, "rm", "--quiet", "-r", ".")
+    git(committed(copy_template(folder), "What is tested"), "tag", NEWEST)
+    git(folder, "repack", "-a", "-d", "--quiet")
     return folder

@@ -36,8 +36,11 @@ KEPT = {
 KEPT_PREFIXES = ("PYTEST_XDIST_", "PYTEST_CURRENT_", "HYPOTHESIS_")
 # How many examples a property test draws.
 KEPT_SUFFIX = "_EXAMPLES"
+# Bytes that are left in memory for files before any goes there.
+MEMORY = 4 * 1024**3
 # Where the tests' own home is: set, it says that a process has started this one in the world.
 MARK = "TORCH_UV_TEMPLATE_TESTS"
+# An update makes seven repositories and throws six away: they need no sample hooks and no disk.
 GIT_SETTINGS = """\
 [user]
 \tname = Test
@@ -66,7 +69,8 @@ def enter() -> None:
         _furnish(home)
         kept = {name: value for name, value in os.environ.items() if _is_kept(name)}
         os.environ.clear()
-        os.environ.update(kept | _variables(home))
+        os.environ.update(kept | _variables(home) | _temporary_files())
+        tempfile.tempdir = None
     if hasattr(time, "tzset"):
         time.tzset()
 
@@ -92,6 +96,21 @@ def _furnish(home: Path) -> None:
             (home / name).symlink_to(Path(place).resolve())
 
 
+def _temporary_files() -> dict[str, str]:
+    """Where Copier clones templates: in memory, where there is some to spare.
+
+    An update makes and removes some thousand files, of a few megabytes at once. What the tests
+    themselves write stays on the disk.
+    """
+    memory = Path("/dev/shm")
+    if "TMPDIR" in os.environ or not os.access(memory, os.W_OK | os.X_OK):
+        return {}
+    found = os.statvfs(memory)
+    if found.f_flag & os.ST_NOEXEC or found.f_bavail * found.f_frsize < MEMORY:
+        return {}
+    return {"TMPDIR": str(memory), "PYTEST_DEBUG_TEMPROOT": tempfile.gettempdir()}
+
+
 def _variables(home: Path) -> dict[str, str]:
     return {
         MARK: str(home),
@@ -102,7 +121,7 @@ def _variables(home: Path) -> dict[str, str]:
         "GIT_CONFIG_GLOBAL": str(home / ".gitconfig"),
         "GIT_CONFIG_NOSYSTEM": "1",
         # A folder for temporary files may be inside a repository.
-        "GIT_CEILING_DIRECTORIES": tempfile.gettempdir(),
+        "GIT_CEILING_DIRECTORIES": os.pathsep.join([tempfile.gettempdir(), "/dev/shm"]),
         # Defaults must not depend on the machine that runs the tests.
         "TORCH_TEMPLATE_MACHINE": "none",
     }

@@ -69,10 +69,12 @@ function fillOptions(set, question) {
     set.replaceChildren(
       make("legend", {}, help, " ", make("small", {}, make("code", {}, key))),
       ...sets,
+      make("p", { class: "key", "aria-hidden": "true" }, "△ not for this machine"),
       make("p", { class: "note", id: `n-${key}`, "aria-live": "polite" }),
     );
   }
   for (const option of options) showOption(set, key, option);
+  $(".key", set).hidden = !options.some(({ note }) => note);
   showNote(set, question);
 }
 

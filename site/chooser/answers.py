@@ -14,7 +14,7 @@ from extensions.tables.releases import Tables
 from .here import newest_line
 
 # The page makes projects that stand at the top of a repository: in another place, the folder tells.
-PLACE = "place"
+PLACE, _PLACED = "place", "repository"
 # An answer that is not said to whoever opens a link: it decides nothing of the builds.
 FOLDER = "folder"
 DEFAULT_FOLDER = "myproj"
@@ -121,6 +121,8 @@ def _native(given: Mapping[str, Any], said: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in given.items():
         if key == PLACE:
+            if value != _PLACED:
+                said.append(f"{PLACE}: a project of this page has a {_PLACED} of its own.")
             continue
         if reason := contract.given_refusal([key], ()):
             said.append(f"{reason}.")

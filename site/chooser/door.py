@@ -85,6 +85,7 @@ class Chooser:
             "here": asdict(here),
             "said": settled.said,
             "stuck": settled.stuck,
+            "unsupported": here.unsupported,
             "gpus": self._gpus(),
             "systems": SYSTEMS,
             "machines": MACHINES,

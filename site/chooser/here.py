@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from extensions.questions.machine import Machine, fitting_backends, platform_name
 from extensions.tables.backends import kind
+from extensions.tables.platforms import NOT_SUPPORTED
 from extensions.tables.releases import Line, Tables, capability_of
 
 SYSTEMS = {"linux": "Linux", "windows": "Windows", "darwin": "macOS"}
@@ -40,6 +41,13 @@ class Here:
     @property
     def gpus(self) -> tuple[str, ...]:
         return tuple(filter(None, self.gpu.split(",")))
+
+    @property
+    def unsupported(self) -> str:
+        """Why PyTorch's builds do not run there at all; empty where they do."""
+        name = {"darwin": "macos-x86_64", "windows": "windows-arm64"}.get(self.system)
+        other = {"darwin": "x86_64", "windows": "aarch64"}.get(self.system)
+        return f"{NOT_SUPPORTED[name][0]}." if name and self.machine == other else ""
 
     @property
     def as_machine(self) -> Machine:

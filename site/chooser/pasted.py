@@ -9,7 +9,6 @@ import re
 from dataclasses import dataclass, field
 
 from extensions.questions.machine import nvidia_rows
-from extensions.tables.platforms import NOT_SUPPORTED
 
 from .families import capability_of
 
@@ -107,13 +106,8 @@ def _platform(text: str, said: list[str]) -> tuple[str, str]:
     # The last one: the release of a kernel may name another.
     named = re.findall(r"\b(x86_64|amd64|aarch64|arm64)\b", text, re.I) if system else []
     machine = _ARCHITECTURES[named[-1].lower()] if named else ""
-    if system == "darwin":
-        # The release of Apple's kernel ends with RELEASE_ARM64_T6000, where no word ends.
-        machine = "x86_64" if machine == "x86_64" and "RELEASE_ARM64" not in text else machine
-        if machine == "x86_64":
-            said.append(f"{NOT_SUPPORTED['macos-x86_64'][0]}.")
-    if system == "windows" and machine == "aarch64":
-        said.append(f"{NOT_SUPPORTED['windows-arm64'][0]}.")
+    if system == "darwin" and "RELEASE_ARM64" in text:
+        machine = "aarch64"  # which a shell under Rosetta denies
     if system and machine:
         words = {"linux": "Linux", "darwin": "macOS", "windows": "Windows"}
         said.append(f"{words[system]} on {machine}.")

@@ -7,6 +7,7 @@ import { startCompare } from "./compare.js";
 const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
 const waiting = new Map();
 let calls = 0;
+let asked = 0;
 // What is wanted now, of which `shown` is the last answer that arrived.
 let wanted = { given: {}, here: guessed(), folder: "" };
 let shown = null;
@@ -39,7 +40,7 @@ function guessed() {
 
 // Ask for a state; `how` is what becomes of the history: "push", "replace" or "".
 async function ask(request, how) {
-  const mine = calls + 1;
+  const mine = ++asked;
   let state;
   try {
     state = JSON.parse(await call("state", JSON.stringify(request)));
@@ -47,7 +48,7 @@ async function ask(request, how) {
     return fail(error.message);
   }
   // A later choice has been made meanwhile, and its answer comes.
-  if (mine !== calls) return;
+  if (mine !== asked) return;
   shown = state;
   wanted = { given: state.given, here: state.here, folder: state.folder };
   $("#status").textContent = "";
@@ -84,9 +85,11 @@ async function download() {
     const now = new Date();
     const date = [now.getFullYear(), now.getMonth() + 1, now.getDate()];
     const time = [now.getHours(), now.getMinutes(), now.getSeconds()];
-    const bytes = await call("archive", JSON.stringify(wanted), ...date, ...time);
+    // What is to be seen, though a later choice may be on its way.
+    const { given, here, folder } = shown;
+    const bytes = await call("archive", JSON.stringify({ given, here, folder }), ...date, ...time);
     const url = URL.createObjectURL(new Blob([bytes], { type: "application/zip" }));
-    const link = Object.assign(document.createElement("a"), { href: url, download: `${shown.folder}.zip` });
+    const link = Object.assign(document.createElement("a"), { href: url, download: `${folder}.zip` });
     link.click();
     setTimeout(() => URL.revokeObjectURL(url), 10_000);
     announce("The project is downloaded");
@@ -111,7 +114,7 @@ function start() {
   });
   document.addEventListener("click", ({ target }) => {
     const from = target.dataset?.copies;
-    if (from) copy(target, document.getElementById(from).textContent);
+    if (from) copy(target, document.getElementById(from).textContent, document.getElementById(from));
   });
   $("#share").addEventListener("click", ({ target }) => copy(target, location.href));
   $("#zip").addEventListener("click", download);

@@ -12,9 +12,10 @@ export function fillForm(state) {
   fill($("#more"), state.questions.filter((question) => question.later));
 }
 
-function fillHere({ here, systems, machines, gpus }) {
+function fillHere({ here, systems, machines, gpus, unsupported }) {
   const form = $("#choose").elements;
   fillSelect(form.system, Object.entries(systems), here.system);
+  $("#unsupported").textContent = unsupported;
   fillSelect(form.machine, Object.entries(machines), here.machine);
   const known = [["", "none, or not this machine"], ...gpus];
   if (!known.some(([value]) => value === here.gpu)) known.push([here.gpu, here.gpu]);

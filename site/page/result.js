@@ -12,6 +12,7 @@ export function fillResult(state) {
   $("#outputs").hidden = Boolean(state.stuck);
   if (state.stuck) return;
   $("#builds").replaceChildren(builds(state.builds));
+  $("#builds-text").textContent = state.builds_text;
   $("#notes").replaceChildren(...state.notes.map((note) => make("li", {}, note)));
   $("#needs").hidden = !state.needs.length;
   $("#needs").replaceChildren(table(["Build", "Driver", "GPU"], state.needs));
@@ -73,9 +74,17 @@ export function announce(text) {
   $("#live").textContent = text;
 }
 
-export async function copy(button, text) {
-  await navigator.clipboard.writeText(text);
-  const before = button.textContent;
+// Without the right to the clipboard, as on a page without https, the text is marked instead.
+export async function copy(button, text, shown) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    if (shown) getSelection().selectAllChildren(shown);
+    announce(shown ? "It is marked: copy it with Ctrl+C" : "Copy it from the address of the page");
+    return;
+  }
+  const before = button.dataset.text ?? button.textContent;
+  button.dataset.text = before;
   button.textContent = "Copied";
   announce("Copied");
   setTimeout(() => {

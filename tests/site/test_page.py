@@ -222,6 +222,38 @@ def test_each_copy_button_copies_what_it_stands_beside(visit: Visit) -> None:
         assert visit.text("#live") == "Copied"
 
 
+def test_what_cannot_be_copied_is_marked(visit: Visit) -> None:
+    """Without https a page has no clipboard."""
+    visit.follow("strategy=index&backend=cu126")
+    refuse = "() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')) }"
+    visit.page.evaluate(refuse)
+    visit.page.locator("[data-copies=command]").click()
+    visit.page.locator("#live", has_text="It is marked").wait_for()
+    assert visit.page.evaluate("getSelection().toString()") == visit.text("#command")
+    visit.page.evaluate("() => { delete navigator.clipboard.writeText }")
+
+
+def test_the_last_of_many_quick_choices_counts(visit: Visit) -> None:
+    """Whatever is asked of Python meanwhile."""
+    visit.follow("strategy=index&backend=cpu")
+    script = "ids => ids.forEach(id => document.getElementById(id).click())"
+    with visit.page.expect_download() as begun:
+        ids = ["o-backend-cu126", "o-torch_version-2.13", "o-containers-docker", "zip"]
+        visit.page.evaluate(script, ids)
+    begun.value.delete()
+    visit.page.locator("#f-Dockerfile").wait_for()
+    assert "torch_version=2.13&strategy=index&backend=cu126" in visit.page.url
+    assert visit.chosen("containers") == ["docker"]
+
+
+def test_start_over_forgets_everything(visit: Visit) -> None:
+    visit.follow("strategy=index&backend=cu126&gpu=7.0&driver=580.65.06")
+    with visit.answered():
+        visit.page.get_by_role("link", name="Start over").click()
+    assert visit.chosen("strategy") == ["groups"]
+    assert visit.page.locator("[name=driver]").input_value() == ""
+
+
 def test_files_are_shown_where_they_are_asked_for(visit: Visit) -> None:
     visit.follow("ci=none")
     names = visit.page.locator("#files summary").all_inner_texts()

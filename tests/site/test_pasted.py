@@ -123,9 +123,22 @@ def test_systems(text: str, system: str, machine: str) -> None:
     assert (seen.system, seen.machine) == (system, machine)
 
 
-def test_an_intel_mac_is_told_why_not() -> None:
-    (said, *_) = pasted.read("Darwin mac 23.6.0 root:xnu/RELEASE_X86_64 x86_64").said
-    assert "no wheels for Intel Macs" in said
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"system": "darwin", "machine": "x86_64"}, "no wheels for Intel Macs"),
+        ({"system": "windows", "machine": "aarch64"}, "Windows on ARM is not supported"),
+        ({"system": "darwin", "machine": "aarch64"}, ""),
+        ({"system": "linux", "machine": "aarch64"}, ""),
+    ],
+)
+def test_a_machine_on_which_nothing_runs_is_told_so(fields: dict[str, str], words: str) -> None:
+    said = Here.read(fields).unsupported
+    assert words in said and bool(said) == bool(words)
+
+
+def test_a_mac_under_rosetta_is_one_for_arm64() -> None:
+    assert pasted.read("Darwin mac root:xnu/RELEASE_ARM64_T8103 x86_64").machine == "aarch64"
 
 
 @pytest.mark.parametrize(

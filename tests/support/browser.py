@@ -38,13 +38,14 @@ class _Files(SimpleHTTPRequestHandler):
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """The address of a folder's files."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, directory=str(folder)))
+    """The address of a folder's files, which is below the top of its host, as on GitHub Pages."""
+    above = partial(_Files, directory=str(folder.parent))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), above)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/"
+        yield f"http://127.0.0.1:{server.server_port}/{folder.name}/"
     finally:
         server.shutdown()
         server.server_close()

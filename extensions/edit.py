@@ -30,6 +30,7 @@ sys.path.insert(0, str(FOLDER.parent))
 import yaml  # noqa: E402
 from packaging.version import Version  # noqa: E402
 
+from extensions.plan.faults import faults_shown  # noqa: E402
 from extensions.plan.plan import Plan  # noqa: E402
 from extensions.plan.planner import make_plan  # noqa: E402
 from extensions.plan.shown import builds_moved  # noqa: E402
@@ -42,6 +43,7 @@ from extensions.project.report import report  # noqa: E402
 from extensions.project.repository import Repository  # noqa: E402
 from extensions.project.there import answers_in, recorded_answers  # noqa: E402
 from extensions.project.yours import left_to_the_owner  # noqa: E402
+from extensions.questions import policy  # noqa: E402
 from extensions.questions.contract import Answers, Known  # noqa: E402
 from extensions.tables import releases  # noqa: E402
 
@@ -138,6 +140,8 @@ def update(project: Project, version: Version) -> Iterator[str]:
         )
     if moved := _moved(project, before):
         yield f"PyTorch's builds:\n\n{indent(moved, '  ')}"
+    if known := faults_shown(_offered(), project.plan):
+        yield known
     found = conflicts(project.folder)
     broken = _broken(project, repository, set(found))
     if broken:
@@ -158,6 +162,11 @@ def update(project: Project, version: Version) -> Iterator[str]:
         yield f"  {project.plan.venv} --clear\n  {project.plan.install}"
     else:
         yield f"  {project.plan.install}"
+
+
+def _offered() -> policy.Offered:
+    """The tables inside the organization's policy."""
+    return policy.load(FOLDER.parent / "policy.yml").restrict(releases.load(FOLDER))
 
 
 def _moved(project: Project, before: Known) -> str:

@@ -60,8 +60,9 @@ def _module(name: str) -> ModuleType:
 
 
 releases = _module("tables.releases")
-choices, contract, machine = map(
-    _module, ("questions.choices", "questions.contract", "questions.machine")
+age, choices, contract, machine = map(
+    _module,
+    ("questions.age", "questions.choices", "questions.contract", "questions.machine"),
 )
 names, policy, prompts, refusals = map(
     _module,
@@ -70,7 +71,7 @@ names, policy, prompts, refusals = map(
 automation, diagnosis, parts, planner, shown = map(
     _module, ("plan.automation", "plan.diagnosis", "plan.parts", "plan.planner", "plan.shown")
 )
-launching = _module("plan.launch")
+known_faults, launching = map(_module, ("plan.faults", "plan.launch"))
 destination, stopped, there = map(
     _module, ("project.destination", "project.stopped", "project.there")
 )
@@ -121,10 +122,10 @@ def _thrifty(environment: Environment) -> Callable[[str], Template | _Text | _Ca
 
 class TorchIndex(Extension):
     """Adds the functions `adopts`, `answers_before`, `asks_for`, `automation`, `builds_shown`,
-    `check_first`, `choices_for`, `default_for`, `diagnosis`, `first_asked`, `next_commands`,
-    `prompts_for`, `recorded`, `refusal_for`, `this_machine`, `torch_parts`, `torch_plan`,
-    `unasked` and `was_there`, the mapping `comments`, and the filters `markdown`, `paragraphs`,
-    `python_literal`, `shell`, `toml`, `workflow` and `yaml`."""
+    `check_first`, `choices_for`, `default_for`, `diagnosis`, `facts_of`, `faults_shown`,
+    `first_asked`, `next_commands`, `prompts_for`, `recorded`, `refusal_for`, `this_machine`,
+    `torch_parts`, `torch_plan`, `unasked` and `was_there`, the mapping `comments`, and the filters
+    `markdown`, `paragraphs`, `python_literal`, `shell`, `toml`, `workflow` and `yaml`."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -143,6 +144,8 @@ class TorchIndex(Extension):
             choices_for=self.choices_for,
             default_for=self.default_for,
             diagnosis=self.diagnosis,
+            facts_of=self.facts_of,
+            faults_shown=self.faults_shown,
             first_asked=self.first_asked,
             launch=self.launch,
             next_commands=self.next_commands,
@@ -551,6 +554,24 @@ class TorchIndex(Extension):
         """What a prompt for backends says of the machine, on a line of its own."""
         said = prompts.this_machine(self.offered, contract.read(context), self.machine)
         return f"\n   {said}" if said else ""
+
+    @pass_context
+    def facts_of(self, context: Context, key: str) -> str:
+        """What a question says of the age of the tables, on a line of its own.
+
+        That for the release line does, and where it is not asked that for the strategy.
+        """
+        try:
+            said = age.facts(self.tables.checked, age.today())
+        except ValueError as error:
+            raise UserMessageError(f"{error}.") from None
+        elsewhere = key != "torch_version" and self.prompts_for(context, "torch_version")
+        return f"\n   {said}" if said and not elsewhere else ""
+
+    @pass_context
+    def faults_shown(self, context: Context) -> str:
+        """What is known of the project's line of PyTorch, for the terminal."""
+        return str(known_faults.faults_shown(self.offered, self.torch_plan(context)))
 
     @pass_context
     def builds_shown(self, context: Context) -> str:

@@ -14,6 +14,7 @@ from ..questions.refusals import why_not_any
 from ..tables.backends import kind, version
 from ..tables.platforms import AARCH64, MACOS, PLATFORMS, WINDOWS
 from ..tables.releases import Line, Tables, companions
+from . import faults
 from .plan import Build, Choice, Plan
 
 Nested = Mapping[str, Mapping[str, str]]
@@ -36,7 +37,8 @@ class Diagnosis:
     Jetson, where it matters. `companions` maps each companion that the project leaves out to the
     answer that adds it, empty if none is accepted. `needs` maps a companion of the project to what
     it looks for on the machine, `stand_ins` are companions whose CPU build stands beside another of
-    torch, and `unlabelled` those with wheels that do not name their build.
+    torch, and `unlabelled` those with wheels that do not name their build. `faults` are those that
+    are known of releases which it may get.
     """
 
     expected: Nested
@@ -50,6 +52,7 @@ class Diagnosis:
     needs: Mapping[str, str]
     stand_ins: tuple[str, ...]
     unlabelled: tuple[str, ...]
+    faults: Nested
 
 
 def make_diagnosis(tables: Tables, known: Known, plan: Plan) -> Diagnosis:
@@ -127,6 +130,7 @@ class _Diagnostician:
             },
             stand_ins=tuple(name for name in own.companions if self._stands_in(own, name)),
             unlabelled=tuple(name for name, c in own.companions.items() if c.no_local),
+            faults=faults.of_releases(self.tables, self.plan),
         )
 
     def _stands_in(self, line: Line, name: str) -> bool:

@@ -16,11 +16,7 @@ from .plan import Build, Choice, Index, Need, Notes, Plan, Requirement, Source, 
 # Their oldest releases with wheels for Python 3.10 to 3.14, as PyPI lists them (2026-11-23).
 EXAMPLE_REQUIREMENTS = {
     "none": (),
-    "training": (
-        Requirement("matplotlib", "3.10"),
-        Requirement("tensorboard", "2.20"),
-        Requirement("tqdm", "4.67"),
-    ),
+    "training": (Requirement("tensorboard", "2.20"),),
 }
 # torch needs it for `Tensor.numpy`, without requiring it.
 NUMPY = Requirement("numpy", "1.26")
@@ -32,8 +28,6 @@ CHECKERS = {
 }
 # Python reads TOML by itself from 3.11 on.
 TOMLI = Requirement("tomli", "2.2")
-# ty needs no stubs for a library that has no types; mypy does.
-STUBS = {("training", "mypy"): (Requirement("types-tqdm", "4.67"),)}
 
 
 def make_plan(tables: Tables, answers: Answers) -> Plan:
@@ -109,13 +103,12 @@ class _Planner:
     def _dev(self) -> tuple[Requirement, ...]:
         answers = self.answers
         checker = [CHECKERS[answers.type_checker]] if answers.type_checker in CHECKERS else []
-        stubs = STUBS.get((answers.example, answers.type_checker), ())
         # For scripts/check_lock.py.
         reads_toml = self._without_tomllib and answers.strategy != "pip"
         toml = [TOMLI] if reads_toml else []
         # The hooks of a repository are those at its top.
         hooks = [PRE_COMMIT] if answers.place == "repository" else []
-        tools = (PYTEST, RUFF, *hooks, *checker, *stubs, *toml)
+        tools = (PYTEST, RUFF, *hooks, *checker, *toml)
         return tuple(sorted(tools, key=attrgetter("name")))
 
     # Choices

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import yaml
 
 from .backends import compute_capability, kind, version
+from .faults import Fault, fault
 
 # The pure-Python loader is six times slower; a PyYAML without libyaml still works with it.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -131,7 +133,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Tables:
-    """All tables; `lines` is newest first."""
+    """All tables; `lines` is newest first, `checked` the day on which their sources were read."""
 
     lines: Mapping[str, Line]
     drivers: Mapping[str, Mapping[str, str]]
@@ -141,6 +143,8 @@ class Tables:
     not_offered: Mapping[str, str]
     images: Mapping[str, str]
     gpus: Mapping[str, Any]
+    faults: tuple[Fault, ...]
+    checked: date
 
     def backends(self) -> set[str]:
         """Every backend that some line offers."""
@@ -268,7 +272,10 @@ def _line(block: Mapping[str, Any]) -> Line:
 
 @lru_cache
 def load(folder: Path) -> Tables:
-    """Read both files of a folder. Raises OSError, yaml.YAMLError or KeyError if one is broken."""
+    """Read both files of a folder.
+
+    Raises OSError, yaml.YAMLError, KeyError or ValueError if one is broken.
+    """
     releases, backends = (
         yaml.load((folder / name).read_text(encoding="utf-8"), Loader=_LOADER)
         for name in ("releases.yml", "backends.yml")
@@ -283,6 +290,8 @@ def load(folder: Path) -> Tables:
         not_offered=backends["not_offered"],
         images=backends["images"],
         gpus=backends["gpus"],
+        faults=tuple(map(fault, backends["faults"])),
+        checked=date.fromisoformat(str(releases["checked"])),
     )
 
 

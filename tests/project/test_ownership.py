@@ -137,7 +137,7 @@ def test_what_is_there_is_not_replaced_by_what_comes(tagged: Path, tmp_path: Pat
         ({"package_name": "other"}, "package_name: src/project is yours, and as before"),
         ({"license": "proprietary"}, "license: the license in pyproject.toml, and a LICENSE"),
         ({"type_checker": "mypy"}, 'packages that the answers need now: uv add --dev "mypy>='),
-        ({"example": "training"}, 'packages that the answers need now: uv add "matplotlib>='),
+        ({"example": "training"}, 'packages that the answers need now: uv add "tensorboard>='),
         ({"strategy": "extras"}, "README.md still says `uv sync`, which is `uv sync --extra cu13"),
     ],
 )

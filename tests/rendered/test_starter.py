@@ -97,7 +97,7 @@ def test_ci_installs_the_cpu_build_alone(lockable: Render, index, answers: dict[
     installed = dry_run(project, commands, index.url)
     assert installed["torch"] == "2.13.0+cpu"
     assert installed["torchvision"] == "0.28.0+cpu"
-    assert {"ruff", "mypy", "pytest", "tqdm", "my-project"} <= set(installed)
+    assert {"ruff", "mypy", "pytest", "tensorboard", "my-project"} <= set(installed)
     assert not [name for name in installed if ACCELERATOR.fullmatch(name)]
 
 

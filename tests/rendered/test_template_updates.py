@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,61 +19,8 @@ from tests.conftest import THIS_PYTHON, Render
 from tests.pytorch_index import PyTorchIndex
 from tests.support.edits import five_packages, own_sections
 from tests.support.git import committed, git, tagged_template
+from tests.support.github import FORK, GH, pull
 from tests.support.project import UV, Project, copied
-
-GH = (
-    f"#!{sys.executable}"
-    + """
-# GitHub's command line: writes down how it was called, and lists the pull requests of a file as
-# the real one does: by the name of the branch alone, open ones, and thirty if no limit is given.
-import argparse, json, os, shutil, sys
-import jq
-
-with open(os.environ["GH_LOG"], "a") as log:
-    print(*sys.argv[1:], file=log)
-known = argparse.ArgumentParser(allow_abbrev=False)
-for option in ("head", "json", "jq", "body-file", "title", "label"):
-    known.add_argument("--" + option, default="")
-known.add_argument("--state", default="open")
-known.add_argument("--limit", type=int, default=30)
-if sys.argv[1:3] == ["pr", "list"]:
-    options = known.parse_args(sys.argv[3:])
-    if "GH_FAILS" in os.environ:
-        sys.exit("error connecting to api.github.com")
-    with open(os.environ["GH_OPEN"]) as file:
-        found = [
-            pull
-            for pull in json.load(file)
-            if pull["headRefName"] == options.head and pull["state"] == options.state.upper()
-        ][: options.limit]
-    fields = options.json.split(",")
-    found = json.dumps([{field: pull[field] for field in fields} for pull in found])
-    if options.jq:
-        print(*jq.compile(options.jq).input_text(found), sep="\\n")
-    else:
-        print(found)
-if sys.argv[1:3] == ["pr", "create"]:
-    shutil.copy(known.parse_args(sys.argv[3:]).body_file, os.environ["GH_BODY"])
-"""
-)
-
-
-def pull(number: int = 7, **fields: Any) -> dict[str, Any]:
-    """A pull request as GitHub tells of it: an open one, from the branch of the updates."""
-    return {
-        "number": number,
-        "url": f"https://github.com/org/project/pull/{number}",
-        "state": "OPEN",
-        "headRefName": "template-update",
-        "isCrossRepository": False,
-        "headRepositoryOwner": {"login": "org"},
-        "author": {"login": "github-actions"},
-        "labels": [],
-        **fields,
-    }
-
-
-FORK = {"isCrossRepository": True, "headRepositoryOwner": {"login": "eve"}}
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import yaml
 from extensions.plan.plan import UV_FLOOR
 from extensions.questions.contract import KEYS, VALUES
 from tests.conftest import ROOT
-from tests.support.cells import TABLES
 from tests.support.project import UV
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,27 +20,6 @@ def tracked_files() -> list[str]:
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     return done.stdout.rstrip("\0").split("\0")
-
-
-def test_the_matrix_in_the_readme_is_the_table() -> None:
-    def cell(line: str, of_kind: str) -> str:
-        found = TABLES.lines[line]
-        unverified = all(not found.verified(b) for b in found.indexes)
-        names = [
-            f"{b} (not verified)" if not found.verified(b) and not unverified else b
-            for b in found.backends(of_kind)
-        ]
-        return ", ".join(names) or "–"
-
-    rows = []
-    for name, line in TABLES.lines.items():
-        unverified = all(not line.verified(b) for b in line.indexes)
-        head = f"{name} (not verified)" if unverified else name
-        pythons = f"{line.first_python} – {line.last_python}"
-        cells = [cell(name, of_kind) for of_kind in ("cuda", "rocm", "xpu")]
-        rows.append(f"| {' | '.join([head, pythons, *cells])} |")
-    section = README.split("## Lines and backends")[1].split("## ")[0]
-    assert [line for line in section.splitlines() if line.startswith("| 2.")] == rows
 
 
 def test_the_readme_names_every_question_and_strategy() -> None:

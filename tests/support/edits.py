@@ -69,7 +69,7 @@ def dev_packages(project: Project) -> None:
 
 
 def fewer_packages(project: Project) -> None:
-    names = ["numpy", *(["tqdm", "matplotlib"] if project.answers["example"] == "training" else [])]
+    names = ["numpy", *(["tensorboard"] if project.answers["example"] == "training" else [])]
     _remove(project, *names)
     _remove(project, "--dev", "pre-commit", "ruff")
 

@@ -13,10 +13,11 @@ from tests.support.git import committed, git
 NEWEST = "v999.0.0"
 
 
-def released() -> dict[str, str]:
-    """Version to commit, newest first, as the headings `## v0.1.0 (commit)` say."""
-    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    return dict(re.findall(r"^## (v\d+\.\d+\.\d+) \(([0-9a-f]{7,40})\)", text, re.MULTILINE))
+def released(root: Path = ROOT) -> dict[str, str]:
+    """Version to commit, newest first, as the headings `## v0.1.0 (day, commit)` say."""
+    text = (root / "CHANGELOG.md").read_text(encoding="utf-8")
+    heading = r"^## (v\d+\.\d+\.\d+) \((?:[\d-]{10}, )?([0-9a-f]{7,40})\)"
+    return dict(re.findall(heading, text, re.MULTILINE))
 
 
 def tagged_clone(folder: Path) -> Path:

@@ -124,4 +124,6 @@ def _variables(home: Path) -> dict[str, str]:
         "GIT_CEILING_DIRECTORIES": os.pathsep.join([tempfile.gettempdir(), "/dev/shm"]),
         # Defaults must not depend on the machine that runs the tests.
         "TORCH_TEMPLATE_MACHINE": "none",
+        # Nor may questions, which say how old the tables are, depend on the day.
+        "TORCH_TEMPLATE_TODAY": "2026-11-26",
     }

@@ -15,15 +15,12 @@ from .trainer import train
 
 
 class Stop:
-    """Set by SIGTERM, which a scheduler sends before it takes the machine away, and by
-    Ctrl-C; for whoever cannot wait, a second Ctrl-C ends a lone process at once."""
+    """Set by a scheduler's SIGTERM, or Ctrl-C; the second one ends a lone process."""
 
     def __init__(self) -> None:
         self.number = 0
-        self.before = {
-            number: signal.signal(number, self.request)
-            for number in (signal.SIGTERM, signal.SIGINT)
-        }
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.request)
 
     def request(self, number: int, frame: FrameType | None) -> None:
         if self.number and number == signal.SIGINT and "RANK" not in os.environ:
@@ -32,11 +29,9 @@ class Stop:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 for a complete run, 2 for settings that cannot work; for one that is saved for
-    later the exit code after any such signal: 143, or 130 for Ctrl-C."""
+    """0: complete; 143, or 130 for Ctrl-C: saved for later; 2: that cannot work."""
     config = parse(arguments)
-    # torchrun sets this variable.
-    first = int(os.environ.get("RANK", 0)) == 0
+    first = os.environ.get("RANK", "0") == "0"
     try:
         device = chosen_device(config.device)
         if "RANK" in os.environ:
@@ -50,8 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     finally:
         if dist.is_initialized():
-            # Its threads end with what refers to it, which may go round in circles; one
-            # that goes on may abort the exit.
+            # A thread of it that something still refers to may abort the exit.
             gc.collect()
             dist.destroy_process_group()
     if first:

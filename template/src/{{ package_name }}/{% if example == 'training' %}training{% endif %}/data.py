@@ -30,8 +30,7 @@ def mixed(seed: int, step: int, rank: int = 0) -> int:
 
 
 def ignore_signals(worker: int) -> None:
-    """For workers that load data: a scheduler signals every process of a job, and the
-    last step still needs them."""
+    """In workers that load data: the last step of a job that has to go needs them."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
 
@@ -41,9 +40,8 @@ def batches(
 ) -> Iterator[list[int]]:
     """The share of one process in the batches of some steps.
 
-    Epochs follow each other without a gap, each a permutation of all points. Where in
-    them a step is follows from its number: a resumed run sees the same batches, and any
-    number of processes share the same ones.
+    Epochs follow each other without a gap, each a permutation of all points. A step has
+    the same batch in a resumed run, and with any number of processes.
     """
     rank, processes = share
     size = batch_size // processes

@@ -1,6 +1,6 @@
-"""What a run leaves to look at: CSV, TensorBoard's events, a plot of the loss.
+"""What a run leaves to look at: CSV and TensorBoard's events.
 
-Only the first process writes it, so that only that one imports the libraries for it.
+Only the first process writes it, so that only that one imports the library for it.
 """
 
 import csv
@@ -8,8 +8,7 @@ from pathlib import Path
 
 NAMES = ["step", "loss", "learning_rate", "samples_per_second", "mfu"]
 NAMES += ["held_out_loss", "held_out_accuracy"]
-Row = dict[str, float]
-"""Metrics of a step by name, as many as are known."""
+Row = dict[str, float]  # metrics of a step by name, as many as are known
 
 
 class Metrics:
@@ -18,16 +17,15 @@ class Metrics:
     def __init__(self, folder: Path, after: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self.file, self.plot = folder / "metrics.csv", folder / "loss.png"
-        keep(self.file, after)
-        self._opened = self.file.open("a", newline="", encoding="utf-8")
+        file = folder / "metrics.csv"
+        keep(file, after)
+        self._opened = file.open("a", newline="", encoding="utf-8")
         self._csv = csv.DictWriter(self._opened, NAMES)
         self._events = SummaryWriter(str(folder), purge_step=after + 1)
 
     def close(self) -> None:
         self._opened.close()
         self._events.close()
-        plot_loss(self.file, self.plot)
 
     def write(self, step: int, row: Row) -> None:
         self._csv.writerow({"step": step, **row})
@@ -55,17 +53,3 @@ def keep(file: Path, after: int) -> None:
         writer.writeheader()
         writer.writerows({**row, "step": int(row["step"])} for row in rows)
     partial.replace(file)
-
-
-def plot_loss(file: Path, image: Path) -> None:
-    """Draw both losses over the steps."""
-    from matplotlib.figure import Figure
-
-    rows, figure = read(file), Figure(layout="constrained")
-    axes = figure.subplots()
-    for name in ("loss", "held_out_loss"):
-        known = [row for row in rows if name in row]
-        axes.plot([r["step"] for r in known], [r[name] for r in known], label=name)
-    axes.set(xlabel="step", ylabel="loss", ylim=(0, None))
-    axes.legend()
-    figure.savefig(image)

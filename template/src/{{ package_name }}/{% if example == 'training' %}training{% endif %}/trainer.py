@@ -8,7 +8,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset, TensorDataset
-from tqdm import tqdm
 
 from ..device import autocast_dtype, pin_memory
 from .checkpoint import Checkpoints
@@ -18,6 +17,10 @@ from .metrics import Metrics, Row
 from .model import build_model
 from .processes import Agreement, gathered, shared, synchronize, world
 from .throughput import flops, peak
+
+# What a run begins with and goes on with.
+FIXED = ("seed", "batch_size")
+Dtype = torch.dtype | None
 
 
 def learning_rate(config: Config, step: int) -> float:
@@ -29,7 +32,7 @@ def learning_rate(config: Config, step: int) -> float:
     return config.learning_rate * (0.55 + 0.45 * math.cos(math.pi * fallen))
 
 
-def mixed_precision(config: Config, device: torch.device) -> torch.dtype | None:
+def mixed_precision(config: Config, device: torch.device) -> Dtype:
     """The dtype that a setting means; None for float32."""
     if config.precision == "auto":
         return autocast_dtype(device)
@@ -37,7 +40,7 @@ def mixed_precision(config: Config, device: torch.device) -> torch.dtype | None:
 
 
 def scored(
-    model: nn.Module, points: Tensor, classes: Tensor, dtype: torch.dtype | None
+    model: nn.Module, points: Tensor, classes: Tensor, dtype: Dtype
 ) -> tuple[Tensor, Tensor]:
     """The scores of some points, and the mean loss."""
     with torch.autocast(points.device.type, dtype, enabled=dtype is not None):
@@ -47,10 +50,7 @@ def scored(
 
 @torch.no_grad()
 def measured(
-    model: nn.Module,
-    data: TensorDataset,
-    device: torch.device,
-    dtype: torch.dtype | None,
+    model: nn.Module, data: TensorDataset, device: torch.device, dtype: Dtype
 ) -> tuple[float, float]:
     """Loss and accuracy on some data, of which each process takes an equal share.
 
@@ -92,7 +92,7 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(device.type, enabled=half)
         self.checkpoints = Checkpoints(config.folder, config.keep)
         self.restore()
-        if any(step != self.step for (step,) in gathered(self.step)):
+        if gathered(self.step) != [[self.step]] * self.processes:
             raise SettingsError(f"{config.folder} must be on a disk that all share")
         self.peak = peak(device, self.dtype is not None) * self.processes
         self.flops = flops(config.hidden) if self.peak else 0
@@ -102,7 +102,7 @@ class Trainer:
         """Go on from the newest checkpoint, if there is one."""
         run = self.checkpoints.restore(self.model, self.optimizer)
         self.step = run.get("step", 0)
-        for name in ("seed", "batch_size"):
+        for name in FIXED:
             given = getattr(self.config, name)
             if run.get(name, given) != given:
                 raise SettingsError(
@@ -115,14 +115,9 @@ class Trainer:
 
     def save(self) -> None:
         """Write a checkpoint."""
-        run = {
-            "step": self.step,
-            "seed": self.config.seed,
-            "batch_size": self.config.batch_size,
-            "scaler": self.scaler.state_dict(),
-        }
+        run = {name: getattr(self.config, name) for name in FIXED}
+        run |= {"step": self.step, "scaler": self.scaler.state_dict()}
         self.checkpoints.save(self.model, self.optimizer, run)
-        # This took no time from the training, as far as its pace is concerned.
         self.clock = self.step, time.perf_counter()
 
     def batches(self) -> DataLoader[tuple[Tensor, ...]]:
@@ -176,11 +171,8 @@ class Trainer:
         (step, before), now = self.clock, time.perf_counter()
         pace = (self.step - step) * self.config.batch_size / (now - before)
         self.clock = self.step, now
-        row = {
-            "loss": sum(losses) / self.processes,
-            "learning_rate": learning_rate(self.config, self.step - 1),
-            "samples_per_second": pace,
-        }
+        row = {"loss": sum(losses) / self.processes, "samples_per_second": pace}
+        row["learning_rate"] = learning_rate(self.config, self.step - 1)
         return {**row, "mfu": pace * self.flops / self.peak} if self.peak else row
 
     def evaluate(self) -> Row:
@@ -190,15 +182,10 @@ class Trainer:
         return dict(zip(("held_out_loss", "held_out_accuracy"), found, strict=True))
 
 
-def train(
-    config: Config,
-    device: torch.device,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> bool:
+def train(config: Config, device: torch.device, stopping: Callable[[], bool]) -> bool:
     """Train to the last step, and say whether it was reached.
 
-    Raises SettingsError for settings that do not fit the processes, the checkpoint or
-    the disk.
+    Raises SettingsError for what does not fit the processes, the checkpoint, the disk.
     """
     try:
         config.folder.mkdir(parents=True, exist_ok=True)
@@ -212,10 +199,7 @@ def train(
             config.save(config.folder / "config.toml")
             metrics = Metrics(config.folder, first)
             stack.callback(metrics.close)
-        # None: a bar on a terminal only.
-        hidden = None if metrics else True
-        bar = tqdm(trainer.batches(), initial=first, total=config.steps, disable=hidden)
-        for points, classes in bar:
+        for points, classes in trainer.batches():
             loss, step = trainer.take_step(points, classes), trainer.step
             last, row = step == config.steps, Row()
             if last or step % config.log_every == 0:
@@ -225,11 +209,8 @@ def train(
             if metrics and row:
                 metrics.write(step, row)
                 text = ", ".join(f"{name} {value:.4g}" for name, value in row.items())
-                if bar.disable:
-                    print(f"step {step} of {config.steps}: {text}", flush=True)
-                else:
-                    bar.set_postfix_str(text)
-            stop = agreement.to_stop(step, should_stop())
+                print(f"step {step} of {config.steps}: {text}", flush=True)
+            stop = agreement.to_stop(step, stopping())
             if stop or last or step % config.save_every == 0:
                 trainer.save()
             trainer.checkpoints.finish(wait=stop or last)

@@ -123,6 +123,15 @@ def _runs(tables: Tables, line: Line, backend: str, machine: Machine) -> bool:
     return not built or all(tables.runs(built, has) for has in machine.capabilities)
 
 
+def nvidia_rows(text: str) -> list[tuple[str, str, str]]:
+    """Driver, compute capability and name (it may be empty) of each GPU in `nvidia-smi`'s CSV.
+
+    An old driver does not know the capability, a broken one prints a sentence: both give no row.
+    """
+    row = r"^\s*(\d+(?:\.\d+)*)\s*,\s*(\d+\.\d+)\s*(?:,\s*([ -~]{1,60}?)\s*)?$"
+    return re.findall(row, text, re.MULTILINE)
+
+
 def _stated(text: str, system: str, machine: str) -> Machine:
     what, *details = [part.strip() for part in text.split(",") if part.strip()] or [""]
     if what == "cuda":
@@ -139,11 +148,7 @@ def _nvidia(environ: Mapping[str, str], system: str, machine: str) -> Machine | 
     tool = _nvidia_smi(environ, system)
     if tool is None:
         return None
-    text = _output(str(tool), _ASKED, "--format=csv,noheader")
-    # An old driver does not know compute_cap, a broken one prints a sentence: both give no row.
-    rows = re.findall(
-        r"^\s*(\d+(?:\.\d+)*)\s*,\s*(\d+\.\d+)\s*(?:,\s*([ -~]{1,60}?)\s*)?$", text, re.MULTILINE
-    )
+    rows = nvidia_rows(_output(str(tool), _ASKED, "--format=csv,noheader"))
     if not rows:
         return None
     capabilities = tuple(_capability(capability) for _, capability, _ in rows)

@@ -21,7 +21,7 @@ from jinja2.bccache import Bucket, BytecodeCache
 from plumbum import local
 
 from tests.pytorch_index import PyTorchIndex
-from tests.support import world
+from tests.support import frozen, world
 from tests.support.project import Project
 
 world.enter()
@@ -48,6 +48,8 @@ def copy_template(folder: Path) -> Path:
     (folder / "policy.yml").write_text("# Everything is allowed.\n", encoding="utf-8")
     for name in ("template", "extensions"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("releases.yml", "backends.yml"):
+        shutil.copy(frozen.tables() / name, folder / "extensions")
     return folder
 
 

@@ -20,13 +20,11 @@ from extensions.project.report import report
 from extensions.questions.contract import KEYS, Answers, asked
 from extensions.questions.refusals import why_not_any
 from extensions.tables.platforms import PLATFORMS
-from extensions.tables.releases import load
-from tests.conftest import ROOT
 from tests.pytorch_index import PyTorchIndex
+from tests.support.cells import TABLES
 from tests.support.project import Project, copied
 from tests.support.setups import FIRST, PROJECT, SETUPS, SPELLINGS, WHL, Setup
 
-TABLES = load(ROOT / "extensions")
 FAMILY = ("torch", "torchvision", "torchaudio", "torchcodec")
 
 

@@ -69,7 +69,7 @@ def _accelerator(release: dict[str, Any], index: str) -> list[str]:
     if index == PYPI:
         return [*(f"{pin}; {marker}" for pin in release["pypi_pins"]), triton["cuda"]]
     if index.startswith("cu"):
-        return [*(f"{name}; {marker}" for name in _nvidia(index)), triton["cuda"]]
+        return [*(f"{name}; {marker}" for name in nvidia(index)), triton["cuda"]]
     if index.startswith("rocm"):
         return [triton["rocm"]]
     if index == "xpu":
@@ -78,7 +78,7 @@ def _accelerator(release: dict[str, Any], index: str) -> list[str]:
     return []
 
 
-def _nvidia(index: str) -> tuple[str, ...]:
+def nvidia(index: str) -> tuple[str, ...]:
     """The packages of a CUDA index. Their pins were not read for the indexes, only for PyPI."""
     major = index.removeprefix("cu")[:2]
     first = "cuda-toolkit" if int(major) >= 13 else f"nvidia-cuda-runtime-cu{major}"

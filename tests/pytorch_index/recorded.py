@@ -13,7 +13,9 @@ import yaml
 
 DATA = Path(__file__).with_name("data")
 CODECS = Path(__file__).with_name("torchcodec.yml")
+UPLOADS = Path(__file__).with_name("uploads.yml")
 PYPI = "pypi"
+ROOT = "root"  # where files lie that belong to no backend's folder
 TRITONS = (
     "triton",
     "pytorch-triton-rocm",
@@ -65,7 +67,7 @@ def path_of(filename: str, index: str) -> str:
     """Where a wheel lies: the tritons at the root of the indexes, linked from each backend."""
     if index == PYPI:
         return f"/pypi/files/{filename}"
-    if filename.split("-", 1)[0].replace("_", "-") in TRITONS:
+    if index == ROOT or filename.split("-", 1)[0].replace("_", "-") in TRITONS:
         return f"/whl/{filename}"
     return f"/whl/{index}/{filename}"
 
@@ -99,6 +101,13 @@ def wheels() -> tuple[Wheel, ...]:
 def releases() -> tuple[dict[str, Any], ...]:
     """Every recorded torch release, oldest first: requirements, companions and index cells."""
     return tuple(read_yaml(DATA / "releases.yml"))
+
+
+@cache
+def uploads() -> dict[str, dict[str, str]]:
+    """Package to release to the time at which PyPI got it."""
+    found: dict[str, dict[str, str]] = read_yaml(UPLOADS)
+    return found
 
 
 def read_yaml(path: Path) -> Any:

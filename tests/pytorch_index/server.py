@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 import shutil
 import sys
 import threading
+from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,6 +25,8 @@ PATHS = re.compile(
     r"/(?:whl/([^/]+)|pypi/simple"
     r"|(?:artifactory/api/pypi|repository|root)/(?:pytorch-([^/]+)|pypi)/\+?simple)(?:/([^/]+))?/?"
 )
+# What else lies at the base of the indexes: no backends, and backends without torch.
+FOLDERS = ("cpu-cxx11-abi", "cu92", "cu131", "nightly", "packages", "rocm7.14", "test")
 HTML = "text/html; charset=utf-8"
 BINARY = "application/octet-stream"
 
@@ -36,18 +40,26 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the server says; `body` may be a file to send."""
+    """What the server says; `body` may be a file to send, in whole or by a range.
+
+    `promised` is a length that is not the body's, `chunks` how many pieces of an unknown length it
+    comes in. A status of 0 hangs up.
+    """
 
     status: int
     content_type: str
     body: bytes | Path
+    promised: int | None = None
+    chunks: int = 0
 
 
 class PyTorchIndex:
     """The recorded indexes, served from entering the context until leaving it.
 
     `wheelhouse` is a folder of real wheels to serve among the recorded ones, whose files are not
-    kept and answer 403. With `auth`, every request needs these basic credentials.
+    kept and answer 403. With `auth`, every request needs these basic credentials. `listing` takes
+    the place of what was recorded. `apart` puts new files on a host of their own, as PyTorch does;
+    a project that is redirected to this server knows of no second one.
 
     Raises NotADirectoryError or ValueError, from the constructor, for a wheelhouse that is no
     folder or holds a file that is no wheel.
@@ -58,20 +70,24 @@ class PyTorchIndex:
         wheelhouse: Path | None = None,
         *,
         auth: tuple[str, str] | None = None,
+        listing: Listing | None = None,
+        apart: bool = False,
     ) -> None:
         self.requests: list[Request] = []
-        self._listing: Listing = with_wheelhouse(wheelhouse)
+        self._listing: Listing = with_wheelhouse(wheelhouse) if listing is None else listing
         self._files: dict[str, Entry] = {
             entry.wheel.path: entry
             for packages in self._listing.values()
             for entries in packages.values()
             for entry in entries
         }
-        self._pages: dict[tuple[str, str, bool], Answer] = {}
+        self._pages: dict[tuple[str, str, str], Answer] = {}
         self._credentials = (
             "Basic " + base64.b64encode(":".join(auth).encode()).decode() if auth else None
         )
+        self._apart = apart
         self._server: ThreadingHTTPServer | None = None
+        self._other: ThreadingHTTPServer | None = None
 
     @property
     def url(self) -> str:
@@ -92,37 +108,46 @@ class PyTorchIndex:
     @property
     def base(self) -> str:
         """The server's address, below which mirrors of several kinds lie."""
-        if self._server is None:
-            raise RuntimeError("the index is served only inside its `with` block")
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return _address(self._server)
+
+    @property
+    def files(self) -> str:
+        """The host of new files, which is not that of the pages; empty where it is the same."""
+        return _address(self._other) if self._apart else ""
 
     def __enter__(self) -> Self:
-        handler = type("Handler", (_Handler,), {"served": self})
-        self._server = _Server(("127.0.0.1", 0), handler)
-        thread = threading.Thread(
-            # The default of half a second would be added to every `with` block's end.
-            target=lambda server: server.serve_forever(poll_interval=0.02),
-            args=(self._server,),
-            daemon=True,
-        )
-        thread.start()
+        self._server = self._started()
+        self._other = self._started() if self._apart else None
         return self
 
+    def _started(self) -> ThreadingHTTPServer:
+        server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"served": self}))
+        # The default of half a second would be added to every `with` block's end.
+        serve = partial(server.serve_forever, poll_interval=0.02)
+        threading.Thread(target=serve, daemon=True).start()
+        return server
+
     def __exit__(self, *_: object) -> None:
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
+        for server in (self._server, self._other):
+            if server is not None:
+                server.shutdown()
+                server.server_close()
+        self._server = self._other = None
+        self._pages.clear()
 
     def answer(self, path: str, accept: str = "", authorization: str | None = None) -> Answer:
         """What the server says to a GET of `path`, the header fields given."""
         if self._credentials is not None and authorization != self._credentials:
             return Answer(HTTPStatus.UNAUTHORIZED, HTML, b"Unauthorized\n")
         path = unquote(urlsplit(path).path)
+        if path.rstrip("/") == "/whl":
+            return Answer(HTTPStatus.OK, HTML, pages.list_html({*self._listing, *FOLDERS} - {PYPI}))
         if match := PATHS.fullmatch(path):
             index, package = match[1] or match[2] or PYPI, _normalized(match[3] or "")
             if index != PYPI or not (match[1] or match[2]):
-                page = self._page(index, package, pages.JSON_TYPE in accept)
+                # The PyTorch indexes have no JSON, nor have their mirrors here.
+                form = "json" if index == PYPI and pages.JSON_TYPE in accept else "html"
+                page = self._page(index, package, "pytorch" if match[1] else form)
                 if page is not None:
                     return page
         entry = self._files.get(path.removesuffix(".metadata"))
@@ -136,20 +161,28 @@ class PyTorchIndex:
         status = HTTPStatus.NOT_FOUND if path.startswith("/pypi/") else HTTPStatus.FORBIDDEN
         return Answer(status, HTML, f"{status.phrase}\n".encode())
 
-    def _page(self, index: str, package: str, wants_json: bool) -> Answer | None:
+    def _page(self, index: str, package: str, form: str) -> Answer | None:
         packages = self._listing.get(index, {})
         if not packages or (package and package not in packages):
             return None
-        as_json = wants_json and index == PYPI  # the PyTorch indexes have no JSON
-        key = (index, package, as_json)
+        key = (index, package, form)
         if key not in self._pages:
-            if package:
-                make = pages.package_json if as_json else pages.package_html
-                body = make(package, packages[package])
+            if not package:
+                body = (pages.list_json if form == "json" else pages.list_html)(packages)
+            elif form == "pytorch":
+                body = pages.pytorch_html(package, packages[package], self.files)
             else:
-                body = (pages.list_json if as_json else pages.list_html)(packages)
-            self._pages[key] = Answer(HTTPStatus.OK, pages.JSON_TYPE if as_json else HTML, body)
+                make = pages.package_json if form == "json" else pages.package_html
+                body = make(package, packages[package])
+            kind = pages.JSON_TYPE if form == "json" else HTML
+            self._pages[key] = Answer(HTTPStatus.OK, kind, body)
         return self._pages[key]
+
+
+def _address(server: ThreadingHTTPServer | None) -> str:
+    if server is None:
+        raise RuntimeError("the index is served only inside its `with` block")
+    return f"http://127.0.0.1:{server.server_address[1]}"
 
 
 class _Server(ThreadingHTTPServer):
@@ -176,16 +209,40 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, *, with_body: bool) -> None:
         accept, authorization = self.headers.get("Accept", ""), self.headers.get("Authorization")
-        status, content_type, body = self.served.answer(self.path, accept, authorization)
+        answer = self.served.answer(self.path, accept, authorization)
+        status, content_type, body, promised, chunks = answer
+        tag = f'"{hashlib.md5(body).hexdigest()}"' if isinstance(body, bytes) else ""
+        if status == HTTPStatus.OK and tag and self.headers.get("If-None-Match") == tag:
+            status, body = HTTPStatus.NOT_MODIFIED, b""
+        if not status:
+            self.close_connection = True
+            return
+        span = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
+        part = ""
+        if span and isinstance(body, Path):
+            whole = body.read_bytes()
+            first = int(span[1]) if span[1] else max(len(whole) - int(span[2]), 0)
+            last = int(span[2]) if span[1] and span[2] else len(whole) - 1
+            part = f"bytes {first}-{last}/{len(whole)}"
+            status, body = HTTPStatus.PARTIAL_CONTENT, whole[first : last + 1]
         self.served.requests.append(Request(self.command, self.path, int(status)))
         size = body.stat().st_size if isinstance(body, Path) else len(body)
         self.send_response(status)
+        if part:
+            self.send_header("Content-Range", part)
         self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(size))
+        if chunks:
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Content-Length", str(promised or size))
+        if promised is not None:
+            self.close_connection = True
         # Ports are used again, so a cache that outlives a server must not keep its pages; real
         # files are checked by hash.
-        kept = isinstance(body, Path)
-        self.send_header("Cache-Control", "max-age=3600, immutable" if kept else "no-store")
+        kept = "max-age=3600, immutable" if isinstance(body, Path) else "no-cache,no-store"
+        self.send_header("Cache-Control", kept)
+        if tag:
+            self.send_header("ETag", tag)
         if status == HTTPStatus.UNAUTHORIZED:
             self.send_header("WWW-Authenticate", 'Basic realm="pytorch"')
         self.end_headers()
@@ -194,6 +251,13 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(body, Path):
             with body.open("rb") as file:
                 shutil.copyfileobj(file, self.wfile)
+        elif chunks:
+            step = len(body) // chunks + 1
+            for start in range(0, len(body), step):
+                piece = body[start : start + step]
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            if promised is None:
+                self.wfile.write(b"0\r\n\r\n")
         else:
             self.wfile.write(body)
 

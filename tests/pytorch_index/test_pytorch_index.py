@@ -22,7 +22,9 @@ from packaging.requirements import Requirement
 from packaging.tags import sys_tags
 from packaging.utils import parse_wheel_filename
 
+from extensions.tables.releases import minor
 from tests.pytorch_index import PyTorchIndex
+from tests.pytorch_index.listing import LEGACY, as_recorded
 from tests.pytorch_index.metadata import metadata
 from tests.pytorch_index.recorded import PYPI, TRITONS, platform_of, releases, wheels
 from tests.pytorch_index.stand_ins import stand_ins
@@ -277,14 +279,68 @@ def test_page_of_a_package(index: PyTorchIndex) -> None:
     assert headers["Content-Type"].startswith("text/html")
     links = Links(page.decode()).found
     recorded = {w.filename: w for w in wheels() if (w.index, w.package) == ("cu130", "torch")}
-    assert [text for _, text in links] == list(recorded)
-    for attributes, text in links:
+    legacy = [name for name in LEGACY if name.startswith("torch-")]
+    assert {text for _, text in links[: len(legacy)]} == {*legacy}
+    assert [text for _, text in links[len(legacy) :]] == list(recorded)
+    for attributes, text in links[len(legacy) :]:
         href, fragment = urldefrag(attributes["href"])
         assert "+" not in href
         assert fragment == f"sha256={recorded[text].sha256}"
         assert unquote(urljoin(url, href)).endswith(f"/whl/cu130/{text}")
-    bound = {a["data-requires-python"] for a, text in links if text.startswith("torch-2.15.0")}
-    assert bound == {">=3.11"}
+
+
+def test_a_page_has_the_form_of_pytorch_s() -> None:
+    """Byte for byte what manage_v2.py of pytorch/test-infra writes, but for the two hosts."""
+    with PyTorchIndex(apart=True) as index:
+        files = index.files
+        page = get(f"{index.url}/cu130/torch/")[1].decode()
+        href = re.findall(r'href="([^"#]+)', page)[-1]
+        assert href.startswith(files) and get(f"{href}.metadata")[0] == 200
+        assert files != index.base
+    lines = page.splitlines()
+    assert lines[:4] == [
+        "<!DOCTYPE html>",
+        "<html>",
+        "  <body>",
+        "    <h1>Links for torch</h1>",
+    ]
+    assert lines[-3:-1] == ["  </body>", "</html>"]
+    assert re.fullmatch(r"<!--TIMESTAMP \d{10}-->", lines[-1]) and page.endswith("-->\n")
+    assert "data-requires-python" not in page
+
+    def line(filename: str) -> str:
+        (found,) = (line for line in lines if f">{filename}<" in line)
+        return re.sub(r"(sha256=)[0-9a-f]{64}", r"\1…", found)
+
+    new, old = (
+        "torch-2.15.0+cu130-cp313-cp313-win_amd64",
+        "torch-2.11.0+cu130-cp313-cp313-win_amd64",
+    )
+    meta = 'data-dist-info-metadata="sha256=…" data-core-metadata="sha256=…"'
+    assert line(f"{new}.whl") == (
+        f'    <a href="{files}/whl/cu130/{new.replace("+", "%2B")}.whl#sha256=…" {meta}'
+        f' data-upload-time="2026-10-28T15:16:25Z">{new}.whl</a><br/>'
+    )
+    assert line(f"{old}.whl") == (
+        f'    <a href="/whl/cu130/{old.replace("+", "%2B")}.whl#sha256=…" {meta}>{old}.whl</a><br/>'
+    )
+
+
+def test_the_base_lists_folders_that_promise_nothing() -> None:
+    with PyTorchIndex(listing=as_recorded()) as index:
+        names = {text for _, text in Links(get(f"{index.url}/")[1].decode()).found}
+        old = get(f"{index.url}/cu92/torch/")[0]
+        page = get(f"{index.url}/cu134/torch/")[1].decode()
+    assert {"cpu", "cu130", "rocm7.2", "xpu", "cu134", "nightly", "test"} <= names
+    assert "pypi" not in names
+    assert old == 403
+    assert {text for _, text in Links(page).found} == {n for n in LEGACY if n.startswith("torch-")}
+
+
+def test_a_page_that_did_not_change_is_not_sent_again(index: PyTorchIndex) -> None:
+    _, page, headers = get(f"{index.url}/cu130/torch/")
+    status, again, _ = get(f"{index.url}/cu130/torch/", **{"If-None-Match": headers["ETag"]})
+    assert (status, again) == (304, b"") and page
 
 
 def test_metadata_hash_is_that_of_the_served_bytes(index: PyTorchIndex) -> None:
@@ -303,7 +359,6 @@ def test_metadata_hash_is_that_of_the_served_bytes(index: PyTorchIndex) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "cu132/torchaudio/",
         "cpu/no-such-package/",
         "cu131/torch/",
         "pypi/torch/",
@@ -341,10 +396,10 @@ def test_index_lists_its_packages(index: PyTorchIndex) -> None:
 def test_requests_are_recorded() -> None:
     with PyTorchIndex() as served:
         get(f"{served.url}/cu130/torch/")
-        get(f"{served.url}/cu132/torchaudio/")
+        get(f"{served.url}/cu132/no-such-package/")
         assert served.requests == [
             ("GET", "/whl/cu130/torch/", 200),
-            ("GET", "/whl/cu132/torchaudio/", 403),
+            ("GET", "/whl/cu132/no-such-package/", 403),
         ]
     with pytest.raises(RuntimeError):
         _ = served.url
@@ -378,7 +433,8 @@ def test_wheelhouse_takes_the_place_of_recorded_wheels(tmp_path: Path) -> None:
         href, fragment = urldefrag(links[torch.name]["href"])
         assert fragment == f"sha256={hashlib.sha256(torch.read_bytes()).hexdigest()}"
         assert get(urljoin(served.url, href))[1] == torch.read_bytes()
-        assert len(links) == len([w for w in wheels() if (w.index, w.package) == ("cpu", "torch")])
+        there = {w.filename for w in wheels() if (w.index, w.package) == ("cpu", "torch")}
+        assert as_recorded_alone({*links}) == there
         same_version = {
             a["data-core-metadata"] for text, a in links.items() if "-2.14.1+cpu-" in text
         }
@@ -397,11 +453,17 @@ def test_wheelhouse_takes_the_place_of_recorded_wheels(tmp_path: Path) -> None:
             "numpy-2.0.0-py3-none-macosx_11_0_arm64.whl",
         }
         assert names("extra-tool") == {"extra_tool-1.0-py3-none-any.whl"}
-        assert names("torch") == {
+        assert as_recorded_alone(names("torch")) == {
             w.filename for w in wheels() if (w.index, w.package) == (PYPI, "torch")
         }
     with PyTorchIndex() as served:
         assert "numpy-2.5.5-py3-none-any.whl" in get(f"{served.pypi_url}/numpy/")[1].decode()
+
+
+def as_recorded_alone(names: set[str]) -> set[str]:
+    """Those of torch that were recorded: neither older nor newer ones."""
+    versions = {name: name.split("-")[1].partition("+")[0] for name in names}
+    return {name for name, version in versions.items() if (2, 5) <= minor(version) < (2, 16)}
 
 
 def test_wheelhouse_must_be_a_folder_of_wheels(tmp_path: Path) -> None:

@@ -13,10 +13,9 @@ from extensions.questions.choices import choices, successor
 from extensions.questions.contract import Answers, Item, item
 from extensions.questions.policy import Policy, Rule
 from extensions.questions.refusals import why_not
-from extensions.tables.releases import load
-from tests.conftest import ROOT, Render
+from tests.conftest import Render
+from tests.support.cells import TABLES
 
-TABLES = load(ROOT / "extensions")
 GROUPS = {"torch_version": "2.14", "strategy": "groups"}
 
 

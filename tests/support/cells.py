@@ -1,10 +1,9 @@
 """The cells that the tests go through: every release line with every backend that it offers."""
 
-from pathlib import Path
-
 from extensions.tables.releases import load
+from tests.support.frozen import tables
 
-TABLES = load(Path(__file__).resolve().parents[2] / "extensions")
+TABLES = load(tables())
 LINES = list(TABLES.lines)
 CELLS = [(name, backend) for name, line in TABLES.lines.items() for backend in line.backends()]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from extensions.tables.releases import load
 from tests.conftest import THIS_PYTHON, copy_template
 from tests.pytorch_index import PyTorchIndex
 from tests.rendered.test_check_lock import PASSES, check
+from tests.support.cells import LINES
 from tests.support.checks import every_file_parses_and_looks_hand_made, pyproject_fits_the_schemas
+from tests.support.frozen import LIVE
 from tests.support.project import Project, copied
 from tests.support.wheels import real_wheel
 
@@ -157,3 +160,29 @@ def test_its_unobserved_index_is_not_verified(copie, newer: Path) -> None:
     project = Project(copie.copy(extra_answers=answers, template_dir=newer).project_dir)
     assert "rocm8.0 of torch 2.99 is not verified" in project.text("docs/pytorch.md")
     assert "triton-rocm>=9.9,<9.10" in project.text("pyproject.toml")
+
+
+def test_each_line_that_is_newer_than_the_tests_renders_and_locks(copie, tmp_path: Path) -> None:
+    """A refresh of the tables adds one; the indexes here learn its wheels from its block."""
+    template = copy_template(tmp_path / "live")
+    for name in ("releases.yml", "backends.yml"):
+        shutil.copy(LIVE / name, template / "extensions")
+    tables = load(template / "extensions")
+    for name in sorted({*tables.lines} - {*LINES}):
+        line = tables.lines[name]
+        answers = {"strategy": "groups", "torch_version": name, "backends": line.backends()}
+        every = [c.name for c in line.companions.values() if not c.absent]
+        python = THIS_PYTHON if THIS_PYTHON in line.pythons else line.default_python
+        answers |= {"python_version": python, "packages": every}
+        result = copie.copy(extra_answers=answers, template_dir=template)
+        if result.exception:
+            raise result.exception
+        project = Project(result.project_dir)
+        every_file_parses_and_looks_hand_made(project)
+        with PyTorchIndex() as served:
+            project.redirect(served.url)
+            cache = str(tmp_path / "cache")
+            project.environment = {"UV_DEFAULT_INDEX": served.pypi_url, "UV_CACHE_DIR": cache}
+            lock = project.lock()
+        found = {package["version"] for package in lock["package"] if package["name"] == "torch"}
+        assert {f"{line.torch}+{backend}" for backend in line.backends()} <= found

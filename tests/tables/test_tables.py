@@ -13,19 +13,24 @@ import extensions
 from extensions.tables.backends import kind
 from extensions.tables.platforms import LINUX, MACOS, PLATFORMS, WINDOWS
 from extensions.tables.releases import UNVERIFIED, load, minor, next_minor
-from tests.support.cells import CELLS, LINES, TABLES
+from tests.support.cells import LINES, TABLES
+from tests.support.frozen import tables
 
 FOLDER = Path(extensions.__file__).parent
-TEXT = (FOLDER / "releases.yml").read_text(encoding="utf-8")
-BLOCKS = yaml.safe_load(TEXT)["releases"]
-CUDA = [(line, backend) for line, backend in CELLS if kind(backend) == "cuda"]
+BLOCKS = yaml.safe_load((FOLDER / "releases.yml").read_text(encoding="utf-8"))["releases"]
+# The tables as they are, with what is newer than these tests; TABLES is without it.
+LIVE = load(FOLDER)
+CUDA = [(n, b) for n, line in LIVE.lines.items() for b in line.backends("cuda")]
+ROCM = sorted(backend for backend in LIVE.backends() if kind(backend) == "rocm")
+TEXT = (tables() / "releases.yml").read_text(encoding="utf-8")
 
-each_line = pytest.mark.parametrize("line", TABLES.lines.values(), ids=LINES)
+each_line = pytest.mark.parametrize("line", LIVE.lines.values(), ids=list(LIVE.lines))
 
 
 def test_every_block_is_loaded_newest_first():
-    assert [block["line"] for block in BLOCKS] == LINES == sorted(LINES, key=minor, reverse=True)
-    assert {f"2.{number}" for number in range(5, 16)} <= set(LINES)
+    lines = [block["line"] for block in BLOCKS]
+    assert lines == list(LIVE.lines) == sorted(lines, key=minor, reverse=True)
+    assert {f"2.{number}" for number in range(5, 16)} <= set(lines)
 
 
 @each_line
@@ -40,7 +45,11 @@ def test_a_line_has_sane_versions(line):
 
 @each_line
 def test_a_line_has_companions(line):
-    assert set(line.companions) == {"torchvision", "torchaudio", "torchcodec"}
+    # One that has not come out for a new line is not there yet.
+    known = {"torchvision", "torchaudio", "torchcodec"}
+    assert set(line.companions) <= known and (
+        line.name not in LINES or set(line.companions) == known
+    )
     for companion in line.companions.values():
         assert companion.absent <= set(line.indexes)
         assert companion.last_python in (None, *line.pythons)
@@ -70,7 +79,8 @@ def test_a_companion_is_never_of_another_accelerator(line):
 
 @pytest.mark.parametrize("package", ["torchvision", "torchaudio", "torchcodec"])
 def test_a_newer_line_has_no_older_companion(package):
-    versions = [minor(line.companions[package].version) for line in TABLES.lines.values()]
+    found = (line.companions.get(package) for line in LIVE.lines.values())
+    versions = [minor(companion.version) for companion in found if companion]
     assert versions == sorted(versions, reverse=True)
 
 
@@ -100,7 +110,9 @@ def test_a_line_names_the_triton_of_each_accelerator_that_needs_one(line):
     kinds = {kind(backend) for backend in line.indexes}
     assert set(line.triton) == kinds & {"rocm", "xpu"}
     for of_kind, triton in line.triton.items():
-        assert triton.name.endswith(f"triton-{of_kind}")
+        # It has been renamed before, and may be again.
+        known = triton.name.endswith(f"triton-{of_kind}")
+        assert known or (line.name not in LINES and "triton" in triton.name)
         assert triton.platforms is None or triton.platforms < set(PLATFORMS)
 
 
@@ -111,7 +123,8 @@ def test_a_line_s_bare_wheels_are_packages_of_the_family(line):
 
 
 def test_every_source_that_is_cited_is_explained():
-    header = TEXT.split("releases:\n", 1)[0]
+    text = (FOLDER / "releases.yml").read_text(encoding="utf-8")
+    header = text.split("releases:\n", 1)[0]
     explained = set(re.findall(r"^#\s+(S\d+)\s+\S", header, re.MULTILINE))
     for block in BLOCKS:
         assert block["sources"], block["line"]
@@ -120,24 +133,24 @@ def test_every_source_that_is_cited_is_explained():
 
 @pytest.mark.parametrize(("line", "backend"), CUDA)
 def test_a_cuda_backend_has_driver_floors_and_architectures(line, backend):
-    linux, windows = (TABLES.driver_floor(backend, system) for system in ("linux", "windows"))
+    linux, windows = (LIVE.driver_floor(backend, system) for system in ("linux", "windows"))
     assert linux and windows and minor(linux) > (450,) and minor(windows) > (450,)
-    codes = TABLES.architectures(backend, line)
+    codes = LIVE.architectures(backend, line)
     assert codes and all(re.fullmatch(r"sm_\d{2,3}", code) for code in codes)
 
 
-@pytest.mark.parametrize("backend", [b for b in sorted(TABLES.backends()) if kind(b) == "rocm"])
+@pytest.mark.parametrize("backend", ROCM)
 def test_a_rocm_backend_has_architectures(backend):
-    codes = TABLES.architectures(backend, "2.14")
+    codes = LIVE.architectures(backend, "2.14")
     assert codes and all(re.fullmatch(r"gfx[0-9a-f]{3,4}", code) for code in codes)
     assert TABLES.driver_floor(backend, "linux") is None
 
 
 def test_architectures_are_listed_from_the_first_line_of_their_backend_on():
-    for backend, blocks in TABLES.cuda_architectures.items():
+    for backend, blocks in LIVE.cuda_architectures.items():
         since = [minor(block["since"]) for block in blocks]
         assert since == sorted(set(since)), backend
-        assert since[0] <= minor(TABLES.lines_with(backend)[-1]), backend
+        assert since[0] <= minor(LIVE.lines_with(backend)[-1]), backend
 
 
 @pytest.mark.parametrize(
@@ -202,9 +215,11 @@ def test_a_cap_keeps_a_package_on_its_line(line, package, cap):
 @each_line
 def test_a_cap_excludes_every_release_of_another_line(line):
     for package, companion in line.companions.items():
-        cap = minor(TABLES.cap(line, package))
+        cap = minor(LIVE.cap(line, package))
         assert minor(companion.version) < cap
-        for other in TABLES.lines.values():
+        for other in LIVE.lines.values():
+            if package not in other.companions:
+                continue
             later = minor(other.companions[package].version)
             assert later >= cap or later <= minor(companion.version), (other.name, package)
 
@@ -250,21 +265,22 @@ def test_a_backend_s_lines_are_newest_first():
 
 
 def test_what_is_not_offered_has_a_reason_and_is_offered_nowhere():
-    assert not set(TABLES.not_offered) & TABLES.backends()
-    assert all(kind(backend) and reason for backend, reason in TABLES.not_offered.items())
+    assert not set(LIVE.not_offered) & LIVE.backends()
+    assert all(kind(backend) and reason for backend, reason in LIVE.not_offered.items())
 
 
 def test_a_new_line_is_one_more_block(tmp_path):
-    newest = TEXT[TEXT.index('  - line: "2.15"') : TEXT.index('\n  - line: "2.14"')]
-    assert newest.count('"2.15"') == 1
-    block = newest.replace('"2.15"', '"9.0"').replace("2.15.0", "9.0.0")
-    block = block.replace("0.29.2", "9.9.0")
-    text = TEXT.replace("releases:\n", f"releases:\n{block}\n", 1)
-    (tmp_path / "releases.yml").write_text(text, encoding="utf-8")
+    content = yaml.safe_load(TEXT)
+    newest = content["releases"][0]
+    vision = newest["companions"]["torchvision"] | {"version": "9.9.0", "first": "9.9.0"}
+    companions = newest["companions"] | {"torchvision": vision}
+    block = newest | {"line": "9.0", "torch": "9.0.0", "companions": companions}
+    content["releases"].insert(0, block)
+    (tmp_path / "releases.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
     (tmp_path / "backends.yml").write_bytes((FOLDER / "backends.yml").read_bytes())
-    tables = load(tmp_path)
-    assert list(tables.lines) == ["9.0", *LINES]
-    assert tables.lines["9.0"].torch == "9.0.0" and tables.default_line() == "2.14"
+    found = load(tmp_path)
+    assert list(found.lines) == ["9.0", *LINES]
+    assert found.lines["9.0"].torch == "9.0.0" and found.default_line() == "2.14"
 
 
 @pytest.mark.parametrize("broken", ["releases: [{line: '2.14'}]", "other: 1"])

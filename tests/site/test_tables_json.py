@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import facts
 import pytest
@@ -10,21 +11,27 @@ from jsonschema import Draft202012Validator
 
 from extensions.questions.policy import Policy, Rule
 from extensions.tables.platforms import MACOS, PLATFORMS
+from extensions.tables.releases import Tables, load
 from tests.conftest import ROOT
+from tests.support import frozen
 from tests.support.cells import TABLES
 
-FOLDER = ROOT / "extensions"
+FOLDER, LIVE = frozen.tables(), ROOT / "extensions"
 SCHEMA = json.loads((ROOT / "site/page/tables.schema.json").read_text("utf-8"))
 
 
 @pytest.mark.parametrize(
-    "tables",
-    [TABLES, Policy({"backends": Rule(("cu126", "cpu"))}).restrict(TABLES)],
-    ids=["all", "policy"],
+    ("tables", "folder"),
+    [
+        (TABLES, FOLDER),
+        (Policy({"backends": Rule(("cu126", "cpu"))}).restrict(TABLES), FOLDER),
+        (load(LIVE), LIVE),
+    ],
+    ids=["all", "policy", "live"],
 )
-def test_they_are_what_their_schema_says(tables) -> None:
+def test_they_are_what_their_schema_says(tables: Tables, folder: Path) -> None:
     Draft202012Validator.check_schema(SCHEMA)
-    published = json.loads(json.dumps(facts.as_json(tables, FOLDER, "v1.0.0")))
+    published = json.loads(json.dumps(facts.as_json(tables, folder, "v1.0.0")))
     Draft202012Validator(SCHEMA).validate(published)
     for line in published["lines"]:
         named = {build["backend"] for build in line["builds"]}

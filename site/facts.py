@@ -22,15 +22,11 @@ CONFIDENCE = {
 }
 
 
-def sources(releases: str) -> tuple[str, dict[str, str], dict[str, list[str]]]:
-    """Of `releases.yml`: the date of its facts, its sources in words, and those of each line.
+def sources(releases: str) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Of `releases.yml`: its sources in words, as its comments have them, and those of each line.
 
     Raises ValueError where a line names a source without words.
     """
-    content = yaml.safe_load(releases)
-    date = re.search(r"^(?:# State of|checked:) (\d{4}-\d\d-\d\d)", releases, re.M)
-    if date is None:
-        raise ValueError("releases.yml does not say of which day its facts are")
     words: dict[str, str] = {}
     last = ""
     for text in re.findall(r"^#(.*)$", releases, re.M):
@@ -43,20 +39,20 @@ def sources(releases: str) -> tuple[str, dict[str, str], dict[str, list[str]]]:
             last = ""
     lines = {
         str(block["line"]): [str(name) for name in block["sources"]]
-        for block in content["releases"]
+        for block in yaml.safe_load(releases)["releases"]
     }
     if lacking := {name for names in lines.values() for name in names} - set(words):
         raise ValueError(f"releases.yml does not say what {', '.join(sorted(lacking))} is")
-    return date[1], words, lines
+    return words, lines
 
 
 def as_json(tables: Tables, folder: Path, version: str) -> dict[str, Any]:
     """Everything in one object."""
-    date, words, by_line = sources((folder / "releases.yml").read_text("utf-8"))
+    words, by_line = sources((folder / "releases.yml").read_text("utf-8"))
     return {
         "$schema": "./tables.schema.json",
         "version": version,
-        "date": date,
+        "date": tables.checked.isoformat(),
         "default_line": tables.default_line(),
         "platforms": {name: platform.label for name, platform in PLATFORMS.items()},
         "confidence": CONFIDENCE,

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from extensions.plan import automation, planner, shown
+from extensions.plan import automation, faults, planner, shown
 from extensions.plan.plan import Plan
 from extensions.questions import contract, policy
 from extensions.questions.machine import fitting_backends
@@ -109,7 +109,7 @@ class Chooser:
             "builds": _builds(plan),
             "builds_text": shown.builds_shown(plan),
             "needs": [[need.label, need.driver, need.gpu] for need in plan.needs],
-            "notes": _notes(plan),
+            "notes": [*_notes(plan), *self._faults(plan)],
             "files": {path: content.decode() for path, (content, _) in files.items()},
         }
 
@@ -121,6 +121,13 @@ class Chooser:
         fit = fitting_backends(self.tables, line, here.as_machine)
         extras = fit if plan.strategy == "extras" else []
         return shown.first_commands(plan, work, folder, False, extras)
+
+    def _faults(self, plan: Plan) -> list[str]:
+        """What is wrong with the newest release of the line, as a render says it at its end."""
+        return [
+            f"torch {plan.torch} has a known fault: {fault.what} ({fault.name})."
+            for fault in faults.lasting(self.every, plan)
+        ]
 
     def _gpus(self) -> list[tuple[str, str, str]]:
         """Value, name and maker of what the list of GPUs has: what some build is made for."""

@@ -238,6 +238,16 @@ def test_a_build_is_unfit_where_it_does_not_run(here: Here) -> None:
     assert not newest or fitting_backends(TABLES, TABLES.lines[newest], machine)
 
 
+def test_known_faults_are_told(chooser: Chooser) -> None:
+    """Those that even the newest release of a line has, as at the end of a render."""
+    told = {fault.name: fault for fault in TABLES.faults}
+    for line in TABLES.lines.values():
+        notes = " ".join(state(chooser, f"torch_version={line.name}&strategy=index")["notes"])
+        for name, fault in told.items():
+            has = fault.affects(line.torch) and fault.of_kinds(frozenset({"cpu"}))
+            assert (name in notes) == has, (line.name, name)
+
+
 # Policy
 
 

@@ -3,6 +3,7 @@ later loses nothing that was there."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -439,9 +440,13 @@ def test_an_update_that_is_killed_can_be_undone_and_done_again(tmp_path: Path) -
     before = {path: path.read_bytes() for path in project.files}
     command = [COPIER, "update", "--trust", "--defaults", "--data", "torch_version=2.14"]
     for delay in (0.8, 1.2, 1.6, 2.0):
-        with subprocess.Popen(command, cwd=project.path, stderr=subprocess.DEVNULL) as process:
+        with subprocess.Popen(
+            command, cwd=project.path, stderr=subprocess.DEVNULL, start_new_session=True
+        ) as process:
             time.sleep(delay)
-            process.kill()
+            # With all that it runs, which would go on while git undoes it.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         (project.path / ".git" / "index.lock").unlink(missing_ok=True)
         git(project.path, "reset", "--quiet", "--hard")
         git(project.path, "clean", "--quiet", "-d", "--force")

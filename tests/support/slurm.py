@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,11 +71,27 @@ class Cluster:
     def reaches(self, number: str, seconds: float = 120, **wanted: str) -> None:
         """Wait until a job has some state."""
 
-        def there() -> bool:
-            found = self.job(number)
-            return all(found.get(key) == value for key, value in wanted.items())
+        self.until(number, lambda found: wanted.items() <= found.items(), f"{wanted}", seconds)
 
-        until(there, f"job {number} with {wanted}", seconds)
+    def until(
+        self,
+        number: str,
+        happened: Callable[[dict[str, str]], object],
+        what: str,
+        seconds: float = 120,
+    ) -> None:
+        """Wait for something of a job. Raises AssertionError, with its last state, if it does not
+        happen in that time."""
+        seen: dict[str, str] = {}
+
+        def there() -> object:
+            seen.update(self.job(number))
+            return happened(seen)
+
+        try:
+            until(there, f"job {number} with {what}", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it is {seen}") from None
 
 
 @contextmanager

@@ -52,10 +52,14 @@ COPIER = {
 
 
 def build(root: Path, out: Path, source: str = SOURCE) -> None:
-    """Write the page of the template in `root` to a folder, which is emptied first.
+    """Write the page of the template in `root` to a folder, from which an earlier page goes first.
 
-    `source` is the template's address for Copier. Raises SystemExit, with a reason, without npm.
+    `source` is the template's address for Copier. Raises SystemExit, with a reason, without npm and
+    for a folder that has something else in it.
     """
+    # What is made first is there even after a build that was stopped.
+    if out.exists() and not (out / "pyodide").is_dir() and (out.is_file() or any(out.iterdir())):
+        raise SystemExit(f"{out} is no folder of a page. Nearest: an empty folder")
     modules = node_modules()
     shutil.rmtree(out, ignore_errors=True)
     (out / "pyodide").mkdir(parents=True)

@@ -33,7 +33,7 @@ from extensions.plan.planner import make_plan  # noqa: E402
 from extensions.project.there import recorded_answers  # noqa: E402
 from extensions.questions import policy  # noqa: E402
 from extensions.questions.contract import VALUES, Answers  # noqa: E402
-from extensions.questions.names import URL_KEYS  # noqa: E402
+from extensions.questions.names import PYPI_URL, PYTORCH_URL, URL_KEYS  # noqa: E402
 from extensions.tables.releases import load  # noqa: E402
 
 TABLES = "extensions/releases.yml"
@@ -204,11 +204,15 @@ def commands(project: Path, strategy: str) -> Iterator[tuple[str, Sequence[str]]
 
 
 def netrc(folder: Path) -> dict[str, str]:
-    """The login of the mirror that the policy names, where uv and others look for it."""
+    """The login of the mirror that the policy names, where uv and others look for it.
+
+    The public hosts, which a policy may name as well, never get it.
+    """
     user, password = (os.environ.get(f"MIRROR_{name}") for name in ("USERNAME", "PASSWORD"))
     rules = policy.load(ROOT / "policy.yml")
     urls = [url for key in URL_KEYS if (rule := rules.rule(key)) for url in rule.allow]
-    hosts = sorted({host for url in urls if (host := urlsplit(url).hostname)})
+    public = {urlsplit(url).hostname for url in (PYTORCH_URL, PYPI_URL)}
+    hosts = sorted({host for url in urls if (host := urlsplit(url).hostname)} - public)
     if not (user and password and hosts):
         return {}
     file = folder / "netrc"

@@ -114,7 +114,8 @@ def state_of_git(wanted: str) -> None:
     if not git("symbolic-ref", "--quiet", "HEAD", check=False):
         raise Refused("no branch is checked out. Nearest: git switch main")
     if changed := git("status", "--porcelain"):
-        raise Refused(f"not everything is committed: {changed.splitlines()[0].split()[-1]}")
+        first = changed.splitlines()[0].split(maxsplit=1)[-1]
+        raise Refused(f"not everything is committed: {first}")
     if git("tag", "--list", f"v{wanted}"):
         raise Refused(f"there is a tag v{wanted} already. Nearest: git tag --delete v{wanted}")
 

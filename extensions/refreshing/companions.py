@@ -172,7 +172,8 @@ def companion(
             entry["absent"] = lacking
         partly = [b for b in lacking if b in there]
         todo += [f"{b} has it, but not for every platform of torch" for b in partly]
-    have = pythons(package, release, seen, [PYPI, *there])
+    # A mirror need not have every wheel.
+    have = pythons(package, release, seen, [PYPI, *(there if seen.listed is not None else ())])
     first_python, last = (int(block["python"][end].removeprefix("3.")) for end in ("first", "last"))
     if have and max(have) < last:
         entry["last_python"] = f"3.{max(have)}"

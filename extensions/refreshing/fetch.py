@@ -153,7 +153,9 @@ def _why(error: BaseException) -> str:
     """The innermost reason: requests and urllib3 wrap it several times."""
     while isinstance(inner := getattr(error, "reason", None) or [*error.args, None][0], Exception):
         error = inner
-    reason = " ".join(str(error).split())
+    # urllib3 says what happened, and then has the exception itself.
+    said = error.args[0] if isinstance(error, HTTPError) and error.args else error
+    reason = " ".join(str(said).split()).rstrip(".")
     return shown(re.sub(r"^HTTPS?Connection(Pool)?\(.*?\): ", "", reason) or type(error).__name__)
 
 

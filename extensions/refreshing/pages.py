@@ -71,14 +71,21 @@ def _details(page: Page, name: str) -> dict[str, Any]:
     start = page.text.lstrip("\ufeff \t\r\n")
     try:
         if start.startswith("{"):
-            return _json(json.loads(start))
+            return _addressed(_json(json.loads(start)))
         # A page that was cut off lacks its end.
         whole = re.search(r"</html>\s*(<!--[^>]*-->\s*)*$", start, re.IGNORECASE)
         if re.match(r"(<!--.*?-->\s*)*<(!doctype\s+html|html)\b", start, re.IGNORECASE) and whole:
-            return dict(simple.from_project_details_html(start, name))
+            return _addressed(dict(simple.from_project_details_html(start, name)))
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
     raise CannotLook(f"{shown(page.url)}: it is no index page, or not all of one")
+
+
+def _addressed(found: dict[str, Any]) -> dict[str, Any]:
+    """The same. Raises ValueError if a file's address is none."""
+    for file in found["files"]:
+        urlsplit(file["url"])
+    return found
 
 
 def _json(content: Any) -> dict[str, Any]:

@@ -178,6 +178,8 @@ def _pythons(made: Proposal, old: Block, near: Block, seen: Observed) -> None:
         if confidence == "high"
     }
     cells = {cell: found for cell, found in cells.items() if found}
+    if seen.listed is None and seen.of(PYPI, "torch", torch):
+        cells = {}  # A mirror need not have every wheel.
     most = {n for found in cells.values() for n in found}
     most = {n for n in most if 2 * sum(n in found for found in cells.values()) > len(cells)}
     if seen.of(PYPI, "torch", torch):

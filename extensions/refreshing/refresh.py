@@ -132,7 +132,8 @@ def _compare(options: Options, scope: Scope, seen: Observed) -> Found:
             found.doubts.append(f"torch {line}: nothing of it was seen")
             continue
         if "cpu" not in made.block.get("indexes", {}):
-            found.todo.append(f"torch {made.block['torch']} is out, and no index has it yet")
+            where = "its indexes were not looked at" if options.pypi_only else "no index has it yet"
+            found.todo.append(f"torch {made.block['torch']} is out, and {where}")
             continue
         _take(found, line, old, made, options)
         found.changes += [

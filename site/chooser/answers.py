@@ -117,6 +117,14 @@ def is_text(key: str) -> bool:
     }
 
 
+def texts_said(settled: Settled) -> tuple[str, ...]:
+    """What was taken instead of texts that cannot be: nobody who opens a link has typed them."""
+    return tuple(
+        f"{key}: {refusals.parted(reason)[0]}. Taken: {_shown(settled.answers.get(key, ''))}."
+        for key, reason in settled.texts.items()
+    )
+
+
 def _native(given: Mapping[str, Any], said: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in given.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import yaml
 from extensions.plan import automation, faults, planner, shown
 from extensions.plan.plan import Plan
 from extensions.questions import contract, policy
-from extensions.questions.machine import fitting_backends
+from extensions.questions.machine import Machine, fitting_backends
 from extensions.tables import releases
 
 from . import answers, asked, families, links, pasted, render
@@ -72,13 +72,15 @@ class Chooser:
         else:
             given, here = asked_for["given"], Here.read(asked_for["here"])
             folder = links.folder_of(asked_for.get("folder", ""))
-        return json.dumps(self._state(given, change, here, folder))
-
-    def _state(
-        self, given: Mapping[str, Any], change: Mapping[str, Any], here: Here, folder: str
-    ) -> dict[str, Any]:
         machine = here.as_machine
         settled = answers.changed(self.tables, given, change, machine, folder)
+        if "link" in asked_for:
+            settled = replace(settled, said=(*settled.said, *answers.texts_said(settled)))
+        return json.dumps(self._state(settled, here, machine, folder))
+
+    def _state(
+        self, settled: answers.Settled, here: Here, machine: Machine, folder: str
+    ) -> dict[str, Any]:
         found = {
             "given": settled.given,
             "folder": folder,

@@ -166,6 +166,27 @@ def test_what_a_mirror_lacks_is_said_and_changes_nothing(folder: Path, capsys) -
             assert now[line]["companions"][name].get("absent") == companion.get("absent")
 
 
+def test_pythons_that_a_mirror_lacks_change_nothing(folder: Path, capsys) -> None:
+    partial = without(
+        copy(),
+        lambda e: (
+            e.wheel.index not in (PYPI, "cu126")
+            and e.wheel.package in ("torch", "torchvision")
+            and e.wheel.python_tag != "cp312"
+        ),
+    )
+    before = blocks(folder)
+    with PyTorchIndex(listing=partial) as served:
+        assert look(folder, served, index_url=mirror(served), write=True) == 0
+    assert "Contradicted" not in capsys.readouterr().out
+    now = blocks(folder)
+    for line, block in before.items():
+        assert now[line]["python"] == block["python"]
+        assert [*now[line]["indexes"]] == [*block["indexes"]]
+        for name, companion in block["companions"].items():
+            assert now[line]["companions"][name].get("last_python") == companion.get("last_python")
+
+
 def test_the_mirror_of_a_policy_is_read_for_what_the_policy_allows(folder: Path, capsys) -> None:
     partial = without(copy(), lambda e: e.wheel.index not in ("cpu", "cu130", PYPI))
     with PyTorchIndex(listing=partial) as served:

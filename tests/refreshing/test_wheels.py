@@ -21,6 +21,13 @@ def wheel(filename: str) -> Wheel:
     return Wheel(filename, URL + filename, version, tags)
 
 
+def test_a_page_with_an_address_that_is_none_is_named() -> None:
+    file = {"filename": "torch-2.14.1+cu130-cp312-cp312-linux_x86_64.whl", "url": "https://[x/y"}
+    page = Page(URL, "", json.dumps({"meta": {"api-version": "1.0"}, "files": [file]}))
+    with pytest.raises(CannotLook, match=URL):
+        wheels(page, "torch")
+
+
 @pytest.mark.parametrize(
     ("filename", "platforms", "pythons", "glibc", "macos"),
     [

@@ -42,7 +42,10 @@ def release(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """This repository, with a release behind it and one ahead."""
     folder = copy_template(tmp_path_factory.mktemp("base") / "repository")
-    shutil.copytree(ROOT / ".github", folder / ".github")
+    shutil.copytree(
+        ROOT / ".github", folder / ".github", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    shutil.copy(ROOT / ".gitignore", folder)
     for name in ("README.md", "pyproject.toml", "uv.lock"):
         text = (ROOT / name).read_text("utf-8")
         of_ours = r'(?m)(?<=^name = "torch-uv-template"\nversion = ")[^"]+'
@@ -139,6 +142,7 @@ def in_changelog(before: str, after: str) -> Callable[[Path], object]:
         ("0.1.9", lambda f: None, "is not newer than 0.2.0"),
         ("0.8.0", lambda f: None, "begins with v0.9.0. Nearest: a section `## v0.8.0` on top"),
         ("0.9.0", lambda f: (f / "new").touch(), "not everything is committed: new"),
+        ("0.9.0", lambda f: (f / "a new").touch(), 'not everything is committed: "a new"'),
         ("0.9.0", lambda f: git(f, "tag", "v0.9.0"), "there is a tag v0.9.0 already"),
         ("0.9.0", lambda f: git(f, "tag", "v0.10.0"), "v0.10.0 is newer than 0.9.0"),
         ("0.9.0", lambda f: git(f, "switch", "--detach", "--quiet"), "Nearest: git switch main"),

@@ -240,6 +240,21 @@ def news(repository: Repository, *changes: tuple[str, str], suite: str = "ok") -
     return {"files": {TABLES: tables}, "words": f"{len(changes)} changes", "suite": suite}
 
 
+def test_the_login_of_a_mirror_goes_to_no_public_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror, pytorch = "https://mirror.example.org/{backend}", "https://download.pytorch.org/whl"
+    rules = {"index_url": [mirror, pytorch], "pypi_url": ["https://pypi.org/simple"]}
+    policy = {key: {"allow": urls} for key, urls in rules.items()}
+    (tmp_path / "policy.yml").write_text(yaml.safe_dump(policy), "utf-8")
+    look = _module("look")
+    monkeypatch.setattr(look, "ROOT", tmp_path)
+    monkeypatch.setenv("MIRROR_USERNAME", "ci")
+    monkeypatch.setenv("MIRROR_PASSWORD", "secret")
+    known = Path(look.netrc(tmp_path)["NETRC"]).read_text("utf-8")
+    assert known == "machine mirror.example.org login ci password secret\n"
+
+
 def test_one_pull_request_has_what_is_new(repository: Repository) -> None:
     repository.say(PATCH, OTHER, TODAY)
     repository.environment = {"MIRROR_USERNAME": "ci", "MIRROR_PASSWORD": "secret"}

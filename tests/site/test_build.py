@@ -54,6 +54,15 @@ def test_the_same_commit_gives_the_same_page(dist: Path, tmp_path: Path) -> None
         assert (dist / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
 
 
+def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
+    kept = tmp_path / "thesis.tex"
+    kept.touch()
+    for out in (tmp_path, kept):
+        with pytest.raises(SystemExit, match="is no folder of a page"):
+            build(ROOT, out)
+    assert kept.exists()
+
+
 def test_python_in_the_browser_has_the_template_as_it_is(dist: Path) -> None:
     template = dist.parent / "template"
     with zipfile.ZipFile(dist / "python.zip") as archive:

@@ -163,6 +163,8 @@ def test_an_answer_that_is_gone_is_replaced_and_named(chooser: Chooser) -> None:
         ("platforms=macos-x86_64", "no wheels for Intel Macs"),
         ("packages=torchtext", "there is no package 'torchtext'"),
         ("%F0%9F%94%A5=1", "there is no such question"),
+        ("index_url=https://{backend}/x", "index_url: {backend} stands once, and behind the host"),
+        ("package_name=class", "package_name: class is a keyword of Python. Taken: myproj."),
     ],
 )
 def test_what_a_link_gets_wrong_is_said(chooser: Chooser, link: str, words: str) -> None:

@@ -95,7 +95,12 @@ def _cell(line: Line, backend: str) -> str:
 def picture() -> str:
     """What the end of a render says, but for the answers that nobody was asked for."""
     said = io.StringIO()
-    with tempfile.TemporaryDirectory() as folder, _neutral(), contextlib.redirect_stderr(said):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _neutral(),
+        contextlib.redirect_stderr(said),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
         template = Path(folder, "template")
         for name in ("template", "extensions"):
             shutil.copytree(ROOT / name, template / name)

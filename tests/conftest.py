@@ -43,11 +43,13 @@ def copy_template(folder: Path) -> Path:
     A fork that fills its own must not fail the tests of what it leaves as it is.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("copier.yml", ".gitattributes"):
-        shutil.copy(ROOT / name, folder)
+    for source in (ROOT / name for name in TEMPLATE):
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, folder / source.name, ignore=ignored)
+        elif source.exists():
+            shutil.copy(source, folder)
     (folder / "policy.yml").write_text("# Everything is allowed.\n", encoding="utf-8")
-    for name in ("template", "extensions"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("releases.yml", "backends.yml"):
         shutil.copy(frozen.tables() / name, folder / "extensions")
     return folder

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from ..questions.names import PLACEHOLDER, PYTORCH_URL, index_of
 from ..tables.backends import kind, version
-from ..tables.releases import Tables, minor
+from ..tables.releases import Tables, minor, series
 from .fetch import CannotLook, Page, Web, shown
 from .pages import backends, folders, wheels
 from .wheels import Wheel
@@ -138,7 +138,7 @@ def observe(web: Web, scope: Scope, tell: Callable[[str], None]) -> Observed:
         if (PYPI, package) not in found:
             raise CannotLook(f"{shown(scope.pypi_url)} has no {package}")
     seen = Observed(listed, found, {})
-    here = [p for p in seen.places if any(scope.has(_line(r)) for r in seen.releases("torch", p))]
+    here = [p for p in seen.places if any(scope.has(series(r)) for r in seen.releases("torch", p))]
     tell(f"Reading the companions of torch on {len(here)} indexes")
     found |= _shelves(web, scope, listed, [(b, p) for b in here for p in scope.companions])
     seen = Observed(listed, found, {})
@@ -153,10 +153,6 @@ def sample(group: Iterable[Wheel], platform: str) -> Wheel | None:
     """The wheel out of a release whose metadata is read for a platform."""
     fit = [wheel for wheel in group if platform in wheel.platforms]
     return max(fit, key=lambda wheel: wheel.filename, default=None)
-
-
-def _line(release: str) -> str:
-    return ".".join(release.split(".")[:2])
 
 
 def _listed(web: Web, scope: Scope) -> frozenset[str] | None:
@@ -197,7 +193,7 @@ def _agreed_to_be_absent(folder: Page | None, package: str) -> None:
 def _described(seen: Observed, scope: Scope) -> list[tuple[str, Wheel]]:
     """The wheels whose requirements say something: which triton, which CUDA, for which torch."""
     found: list[tuple[str, Wheel | None]] = []
-    for line in sorted({_line(r) for r in seen.releases("torch")}, key=minor):
+    for line in sorted({series(r) for r in seen.releases("torch")}, key=minor):
         newest = seen.newest(line)
         if not scope.has(line) or newest is None:
             continue

@@ -36,8 +36,8 @@ KEPT = {
 KEPT_PREFIXES = ("PYTEST_XDIST_", "PYTEST_CURRENT_", "HYPOTHESIS_")
 # How many examples a property test draws.
 KEPT_SUFFIX = "_EXAMPLES"
-# Bytes that are left in memory for files before any goes there.
-MEMORY = 4 * 1024**3
+# Linux has files in memory there; and the bytes that must be left before any of ours goes there.
+MEMORY, SPARE = "/dev/shm", 4 * 1024**3
 # Where the tests' own home is: set, it says that a process has started this one in the world.
 MARK = "TORCH_UV_TEMPLATE_TESTS"
 # An update makes seven repositories and throws six away: they need no sample hooks and no disk.
@@ -102,13 +102,12 @@ def _temporary_files() -> dict[str, str]:
     An update makes and removes some thousand files, of a few megabytes at once. What the tests
     themselves write stays on the disk.
     """
-    memory = Path("/dev/shm")
-    if "TMPDIR" in os.environ or not os.access(memory, os.W_OK | os.X_OK):
+    if "TMPDIR" in os.environ or not os.access(MEMORY, os.W_OK | os.X_OK):
         return {}
-    found = os.statvfs(memory)
-    if found.f_flag & os.ST_NOEXEC or found.f_bavail * found.f_frsize < MEMORY:
+    found = os.statvfs(MEMORY)
+    if found.f_flag & os.ST_NOEXEC or found.f_bavail * found.f_frsize < SPARE:
         return {}
-    return {"TMPDIR": str(memory), "PYTEST_DEBUG_TEMPROOT": tempfile.gettempdir()}
+    return {"TMPDIR": MEMORY, "PYTEST_DEBUG_TEMPROOT": tempfile.gettempdir()}
 
 
 def _variables(home: Path) -> dict[str, str]:
@@ -121,7 +120,7 @@ def _variables(home: Path) -> dict[str, str]:
         "GIT_CONFIG_GLOBAL": str(home / ".gitconfig"),
         "GIT_CONFIG_NOSYSTEM": "1",
         # A folder for temporary files may be inside a repository.
-        "GIT_CEILING_DIRECTORIES": os.pathsep.join([tempfile.gettempdir(), "/dev/shm"]),
+        "GIT_CEILING_DIRECTORIES": os.pathsep.join([tempfile.gettempdir(), MEMORY]),
         # Defaults must not depend on the machine that runs the tests.
         "TORCH_TEMPLATE_MACHINE": "none",
         # Nor may questions, which say how old the tables are, depend on the day.

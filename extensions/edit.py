@@ -39,7 +39,6 @@ from extensions.project.conflicts import conflicts  # noqa: E402
 from extensions.project.editor import CannotEdit, edit  # noqa: E402
 from extensions.project.own import owned  # noqa: E402
 from extensions.project.readable import trouble  # noqa: E402
-from extensions.project.report import report  # noqa: E402
 from extensions.project.repository import Repository  # noqa: E402
 from extensions.project.there import answers_in, recorded_answers  # noqa: E402
 from extensions.project.yours import left_to_the_owner  # noqa: E402
@@ -246,6 +245,9 @@ def copy(project: Project, before: Known | None) -> Iterator[str]:
     """After a copy into a project; yields the paragraphs to print."""
     text = project.text(PYPROJECT)
     if before is None and text is not None:
+        # It reads locks and set-ups, which nothing else here does.
+        from extensions.project.report import report
+
         said = project.edit(before)
         yield report(text, project.text("uv.lock"), project.text(PYPROJECT) or "", project.plan)
         if said:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import compileall
+import gc
 import os
 import shutil
 import sys
@@ -17,7 +18,6 @@ from typing import Any
 import copier._template
 import jinja2
 import pytest
-from jinja2.bccache import Bucket, BytecodeCache
 from plumbum import local
 
 from tests.pytorch_index import PyTorchIndex
@@ -35,6 +35,16 @@ TEMPLATE = ("copier.yml", ".gitattributes", "policy.yml", "template", "extension
 Render = Callable[..., Project]
 # uv may write other times into the copies of a file than the cache has.
 UNCHECKED = PycInvalidationMode.UNCHECKED_HASH
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector look less often, and never at what lives until the end.
+
+    The modules and the five thousand tests are a million objects, and there are no large cycles.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5_000)
 
 
 def copy_template(folder: Path) -> Path:
@@ -55,36 +65,27 @@ def copy_template(folder: Path) -> Path:
     return folder
 
 
-class Compiled(BytecodeCache):
-    """Compiled templates for all renders of a process: to compile them is half of a render.
+@pytest.fixture(scope="session", autouse=True)
+def templates_are_compiled_once() -> Iterator[None]:
+    """Files, and the short texts of `copier.yml`: to compile them is half of a render.
 
     An update renders fresh clones, whose files have the same names and texts in other folders.
     """
+    known: dict[object, CodeType] = {}
+    usual = jinja2.Environment.compile
 
-    def __init__(self) -> None:
-        self._found: dict[tuple[str, str], CodeType] = {}
-
-    def get_cache_key(self, name: str, filename: str | None = None) -> str:
-        return name
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        bucket.code = self._found.get((bucket.key, bucket.checksum))
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        if bucket.code:
-            self._found[bucket.key, bucket.checksum] = bucket.code
-
-
-@pytest.fixture(scope="session", autouse=True)
-def templates_are_compiled_once() -> Iterator[None]:
-    """By Jinja's own means, which Copier does not offer."""
-    cache, usual = Compiled(), jinja2.Environment.__init__
-
-    def begin(self: jinja2.Environment, *given: Any, **options: Any) -> None:
-        usual(self, *given, **{"bytecode_cache": cache, **options})
+    def compile_once(
+        self: jinja2.Environment, source: Any, name: Any = None, filename: Any = None, **raw: Any
+    ) -> Any:
+        if raw or not isinstance(source, str):
+            return usual(self, source, name, filename, **raw)
+        key = (source, name, self.optimized, *self.extensions)
+        if key not in known:
+            known[key] = usual(self, source, name, filename)
+        return known[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jinja2.Environment, "__init__", begin)
+        patch.setattr(jinja2.Environment, "compile", compile_once)
         yield
 
 

@@ -4,11 +4,13 @@ README's table says, on each platform and for each choice."""
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from copier.errors import UserMessageError
 
 from extensions.questions.refusals import why_not
+from extensions.tables.backends import kind
 from extensions.tables.platforms import PLATFORMS
 from extensions.tables.releases import companions, minor
 from tests.conftest import Render
@@ -20,6 +22,13 @@ from tests.support.checks import smoke_constants
 from tests.support.project import Project
 from tests.support.starter import run
 
+# Every backend of some lines, and the newest of each kind of the others: `test_index` and
+# `test_groups_with_every_backend_at_once` lock them all.
+SOME_CELLS = [
+    (name, backend)
+    for name, backend in CELLS
+    if name in SOME_LINES or backend == TABLES.lines[name].backends(kind(backend))[-1]
+]
 FAMILY = re.compile(rf"(torch|{'|'.join(companions())}|(pytorch-)?triton(-rocm|-xpu)?)")
 ACCELERATOR = re.compile(r"(nvidia|cuda|intel|triton|pytorch-triton)\b.*")
 
@@ -135,7 +144,7 @@ def test_a_backend_per_machine_of_linux(lockable: Render, line: str, backends: l
         assert list(expected["linux-aarch64"]) == [on_arm]
 
 
-@pytest.mark.parametrize(("line", "backend"), CELLS)
+@pytest.mark.parametrize(("line", "backend"), SOME_CELLS)
 def test_markers(lockable: Render, line: str, backend: str) -> None:
     """Each backend on Linux, and on Windows where it has wheels; CPU on the other system."""
     on_windows = "windows-amd64" in TABLES.lines[line].indexes[backend]
@@ -154,15 +163,22 @@ def test_markers(lockable: Render, line: str, backend: str) -> None:
         check_table(project)
 
 
-@pytest.mark.parametrize(
-    ("line", "backend"), [(line, backend) for line in LINES for backend in others(line)]
-)
-def test_extras(lockable: Render, line: str, backend: str) -> None:
+def choices() -> Iterator[tuple[str, list[str]]]:
+    """Each backend of some lines beside the CPU, and of the others all at once."""
+    for line in LINES:
+        if line in SOME_LINES:
+            yield from ((line, [backend]) for backend in others(line))
+        else:
+            yield line, others(line)
+
+
+@pytest.mark.parametrize(("line", "backends"), choices())
+def test_extras(lockable: Render, line: str, backends: list[str]) -> None:
     project = lockable(
         strategy="extras",
         torch_version=line,
-        backends=["cpu", backend],
-        packages=packages(line, backend),
+        backends=["cpu", *backends],
+        packages=packages(line, *backends),
     )
     check_lock(project)
     check_table(project)
@@ -264,7 +280,7 @@ def test_pip_pins_what_it_installs(lockable: Render, index, line: str) -> None:
     assert f"torch=={torch}\n" in project.text("requirements.txt")
 
 
-@pytest.mark.parametrize(("line", "backend"), CELLS)
+@pytest.mark.parametrize(("line", "backend"), SOME_CELLS)
 def test_pip(lockable: Render, index, line: str, backend: str) -> None:
     """`--torch-backend` cannot be redirected, so the mirror's form of the commands is run."""
     project = lockable(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -397,8 +398,18 @@ def names(cases: list[Case]) -> list[str]:
     return [f"{case[0]}-{case[2]}"[:40] for case in cases]
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize("case", ANYWHERE, ids=names(ANYWHERE))
+def with_strategies(cases: list[Case]) -> Iterator[Any]:
+    """The first case of each diagnosis with every strategy, which decides what to do next; the
+    others, which differ in how they are found out, with one strategy after another."""
+    turns = itertools.cycle(STRATEGIES)
+    known = set()
+    for case, name in zip(cases, names(cases), strict=True):
+        for strategy in [next(turns)] if case[0] in known else STRATEGIES:
+            yield pytest.param(strategy, case, id=f"{strategy}-{name}")
+        known.add(case[0])
+
+
+@pytest.mark.parametrize(("strategy", "case"), with_strategies(ANYWHERE))
 def test_it_names_the_cause_and_one_command(machine, strategy: str, case: Case) -> None:
     check(machine(strategy), case)
 

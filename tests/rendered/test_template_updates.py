@@ -170,13 +170,16 @@ def test_one_pull_request_at_a_time(
     "others",
     [
         [pull(8, **FORK)],
-        [pull(number, **FORK) for number in range(150, 8, -1)],
-        # A fork by the same owner is another repository, too.
-        [pull(8, isCrossRepository=True)],
-        [pull(8, state="CLOSED"), pull(9, state="MERGED"), pull(10, state="CLOSED", **FORK)],
-        [pull(8, headRefName="mine", labels=[{"name": "template-conflict"}])],
-        [pull(8, headRefName="template-update-2")],
+        [
+            *(pull(number, **FORK) for number in range(150, 13, -1)),
+            # A fork by the same owner is another repository, too.
+            pull(13, isCrossRepository=True),
+            *(pull(12, state="CLOSED", **FORK), pull(11, state="MERGED"), pull(10, state="CLOSED")),
+            pull(9, headRefName="mine", labels=[{"name": "template-conflict"}]),
+            pull(8, headRefName="template-update-2"),
+        ],
     ],
+    ids=["one", "many"],
 )
 def test_pull_requests_from_elsewhere_do_not_stop_the_updates(
     template: Path, tmp_path: Path, others: list[dict[str, Any]]

@@ -3,9 +3,6 @@ takes the nearest, says so, and asks nothing."""
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +11,9 @@ import pytest
 import yaml
 
 from tests.conftest import THIS_PYTHON
+from tests.support.command import copier
 from tests.support.git import committed, git, tagged_template
 from tests.support.project import Project, copied
-
-COPIER = Path(sys.executable).with_name("copier")
 
 
 @pytest.fixture
@@ -46,15 +42,9 @@ def updated(template: Path, project: Project) -> tuple[Project, str]:
     committed(template, "Next")
     git(template, "tag", "v2.0.0")
     committed(project.path)
-    done = subprocess.run(
-        [COPIER, "update", "--trust", "--defaults"],
-        cwd=project.path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = copier("update", "--trust", "--defaults", folder=project.path)
     assert done.returncode == 0, done.stderr
-    return Project(project.path), re.sub(r"\x1b\[\d+m", "", done.stderr)
+    return Project(project.path), done.stderr
 
 
 RETIRED: list[tuple[dict[str, Any], Any, dict[str, Any], str]] = [

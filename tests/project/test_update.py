@@ -129,27 +129,33 @@ def test_rejected_changes_count_too(tagged: Path, capfd) -> None:
     assert re.search(r"\d+ conflicts? to resolve,\nas .* scripts/smoke_test.py.rej", said)
 
 
+BROKEN = {
+    "scripts/smoke_test.py": ("def f(:\n", "line 1: invalid syntax"),
+    ".github/workflows/ci.yml": ("jobs: {a: 1}\njobs: {}\n", "line 2: jobs stands there twice"),
+    ".pre-commit-config.yaml": ("repos: [\n", "line 2: "),
+    ".devcontainer/devcontainer.json": ("{", "Expecting property name"),
+}
+
+
 @pytest.mark.parametrize(
-    ("name", "broken", "reason"),
-    [
-        ("scripts/smoke_test.py", "def f(:\n", "line 1: invalid syntax"),
-        (".github/workflows/ci.yml", "jobs: {a: 1}\njobs: {}\n", "line 2: jobs stands there twice"),
-        (".pre-commit-config.yaml", "repos: [\n", "line 2: "),
-        (".devcontainer/devcontainer.json", "{", "Expecting property name"),
-    ],
+    ("names", "words"), [(list(BROKEN), "4 files"), (list(BROKEN)[:1], "1 file")]
 )
 def test_a_file_that_cannot_be_read_any_more_is_no_success(
-    tagged: Path, capfd, name: str, broken: str, reason: str
+    tagged: Path, capfd, names: list[str], words: str
 ) -> None:
-    updated(tagged, {"containers": ["devcontainer"], "ci": "github"}, {})
-    source = next(p for p in (tagged / "template").rglob("*") if is_source(p, name))
-    source.write_text(broken, "utf-8")
+    answers = {"containers": ["devcontainer"], "ci": "github"}
+    project = copied(tagged, tagged.parent / "project", answers).path
+    committed(project)
+    for name in names:
+        source = next(p for p in (tagged / "template").rglob("*") if is_source(p, name))
+        source.write_text(BROKEN[name][0], "utf-8")
     git(committed(tagged, "Next"), "tag", "v1.1.0")
-    project = committed(tagged.parent / "project")
     run_update(project, defaults=True, overwrite=True, unsafe=True)
     said = capfd.readouterr().err
-    assert "1 file to repair, which could be read before this update:" in said
-    assert f"- {name}: {reason}" in said and "up to date" not in said
+    assert f"{words} to repair, which could be read before this update:" in said
+    for name in names:
+        assert f"- {name}: {BROKEN[name][1]}" in said
+    assert "up to date" not in said
 
 
 def is_source(path: Path, name: str) -> bool:

@@ -43,13 +43,11 @@ def passes(project: Project) -> tuple[int, list[str]]:
     return ALONE if project.answers["strategy"] == "provided" else PASSES
 
 
-@pytest.mark.parametrize("line", ["2.5", "2.9", "2.13"])
+@pytest.mark.parametrize("line", ["2.5", "2.13"])
 @pytest.mark.parametrize("answers", LOCKED, ids=name_of)
 def test_a_lock_of_uv_passes(lockable: Render, line: str, answers: dict[str, Any]) -> None:
-    older = {"2.5": ("cu124", "rocm6.2", "cpu"), "2.9": ("cu130", "rocm6.4", "xpu")}
-    if line in older:
-        cuda, rocm, xpu = older[line]
-        names = {"cu130": cuda, "rocm7.2": rocm, "xpu": xpu}
+    if line == "2.5":
+        names = {"cu130": "cu124", "rocm7.2": "rocm6.2", "xpu": "cpu"}
         answers = {
             key: list(dict.fromkeys(names.get(b, b) for b in value))
             if isinstance(value, list)

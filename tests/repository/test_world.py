@@ -20,7 +20,6 @@ TELLING = [
     "repository/test_security.py::test_extensions_do_nothing_but_read",
     "project/test_update.py::test_the_result_is_a_fresh_render",
     "project/test_update.py::test_what_cannot_merge_is_a_conflict_in_its_file_and_counted",
-    "project/test_update.py::test_rejected_changes_count_too",
 ]
 GIT = """\
 [core]

@@ -4,6 +4,7 @@ of the newest and oldest lines in each role that it can have, and each line with
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -65,8 +66,8 @@ def combinations(strategy: str, name: str) -> Iterator[dict[str, Any]]:
             yield {"backends": backends, "default_backend": backends[-1]}
 
 
-# What differs in names alone is tried with the newest line and the oldest.
-SOME_LINES = (LINES[0], LINES[-1])
+# What differs in names alone is tried with the newest line and the oldest; in a longer run with all.
+SOME_LINES = LINES if "LINE_EXAMPLES" in os.environ else (LINES[0], LINES[-1])
 
 
 def rendered(strategy: str, line: str) -> Iterator[dict[str, Any]]:

@@ -47,7 +47,7 @@ def builds_moved(before: Plan, after: Plan) -> str:
 def first_commands(
     plan: Plan, automation: Automation, folder: str, versioned: bool, here: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """From the folder in which the project was rendered to a passed smoke test.
+    """From the folder in which the project was rendered to a passed smoke test, and a commit.
 
     `folder` is the way to the project (empty: it was rendered where one is), `versioned` says that
     it lies in a git repository. Without one there is no `copier update`. `here` are the backends
@@ -59,9 +59,9 @@ def first_commands(
     return (
         *([f"cd {folder}"] if folder else []),
         *install,
+        f"{automation.keep} scripts/smoke_test.py",
         # With uv.lock in it: an update wants everything committed.
         *(() if versioned else FIRST_COMMIT),
-        f"{automation.keep} scripts/smoke_test.py",
     )
 
 

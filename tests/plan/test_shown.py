@@ -55,7 +55,7 @@ def test_auto_names_no_build() -> None:
 
 def test_the_commands_lead_to_the_smoke_test() -> None:
     smoke = "uv run --no-sync scripts/smoke_test.py"
-    assert commands(strategy="groups") == ("cd x", "uv sync", *FIRST_COMMIT, smoke)
+    assert commands(strategy="groups") == ("cd x", "uv sync", smoke, *FIRST_COMMIT)
     assert commands("", versioned=True, strategy="index", backend="cpu") == ("uv sync", smoke)
     *_, install, last = commands(strategy="pip", backend="cpu", versioned=True)
     assert install == "uv pip install --no-deps --editable ."

@@ -86,6 +86,22 @@ def test_no_lock(locked: Project) -> None:
     assert check(locked) == (1, ["There is no uv.lock. Next: uv lock"])
 
 
+@pytest.mark.parametrize(("bounds", "old"), [(">=2.14,<2.15", True), (">=2.12,<2.13", True),
+    (">=2.13.0,<2.14", False), ("<3", False), (">=2.12", False), ("!=2.13.1", False)])  # fmt: skip
+def test_a_lock_from_before_another_line_is_told(locked: Project, bounds: str, old: bool) -> None:
+    """As after `copier update`; a requirement of the owner's own may have other bounds."""
+    file = locked.path / "pyproject.toml"
+    text = file.read_text("utf-8").replace("torch>=2.13,<2.14", f"torch{bounds}")
+    file.write_text(text, "utf-8")
+    code, lines = check(locked)
+    if old:
+        why = f"does not fit pyproject.toml, which requires torch{bounds}. Next: uv lock"
+        assert (code, len(lines)) == (1, 1) and lines[0].endswith(why), lines
+        assert lines[0].startswith("uv.lock: torch 2.13.0")
+    else:
+        assert (code, lines) == PASSES
+
+
 def test_a_wheel_without_a_hash(locked: Project) -> None:
     change(locked, r'(pytest-9\.2\.0-py3-none-any\.whl"), hash = "[^"]+"', r"\1")
     assert check(locked) == (1, ["uv.lock: a file of pytest 9.2.0 has no hash."])

@@ -66,7 +66,7 @@ def combinations(strategy: str, name: str) -> Iterator[dict[str, Any]]:
             yield {"backends": backends, "default_backend": backends[-1]}
 
 
-# What differs in names alone is tried with the newest line and the oldest; in a longer run with all.
+# What differs in names alone is tried with the newest line and the oldest; or, if asked for, all.
 SOME_LINES = LINES if "LINE_EXAMPLES" in os.environ else (LINES[0], LINES[-1])
 
 

@@ -14,6 +14,7 @@ import tempfile
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -283,7 +284,7 @@ def test_all_edits_outlive_an_update(
 UNEDITED = (
     itertools.product(released(), STRATEGIES)
     if "UPDATE_EXAMPLES" in os.environ
-    else zip(itertools.cycle(released()), STRATEGIES, strict=False)
+    else zip(itertools.cycle(released()), filter(partial(has, OLDEST), STRATEGIES), strict=False)
 )
 
 

@@ -86,20 +86,31 @@ def test_no_lock(locked: Project) -> None:
     assert check(locked) == (1, ["There is no uv.lock. Next: uv lock"])
 
 
-@pytest.mark.parametrize(("bounds", "old"), [(">=2.14,<2.15", True), (">=2.12,<2.13", True),
-    (">=2.13.0,<2.14", False), ("<3", False), (">=2.12", False), ("!=2.13.1", False)])  # fmt: skip
-def test_a_lock_from_before_another_line_is_told(locked: Project, bounds: str, old: bool) -> None:
-    """As after `copier update`; a requirement of the owner's own may have other bounds."""
+def test_a_lock_from_before_another_line_is_told(locked: Project) -> None:
+    """As after `copier update`."""
     file = locked.path / "pyproject.toml"
-    text = file.read_text("utf-8").replace("torch>=2.13,<2.14", f"torch{bounds}")
-    file.write_text(text, "utf-8")
-    code, lines = check(locked)
-    if old:
-        why = f"does not fit pyproject.toml, which requires torch{bounds}. Next: uv lock"
-        assert (code, len(lines)) == (1, 1) and lines[0].endswith(why), lines
-        assert lines[0].startswith("uv.lock: torch 2.13.0")
-    else:
-        assert (code, lines) == PASSES
+    text = file.read_text("utf-8")
+    for bounds in (">=2.14,<2.15", ">= 2.12 , < 2.13"):
+        file.write_text(text.replace("torch>=2.13,<2.14", f"torch{bounds}"), "utf-8")
+        why = f"it is from before pyproject.toml required torch{bounds}. Next: uv lock"
+        assert check(locked) == (1, [f"uv.lock: {why}"])
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        *("torch<2.14,>=2.13", "Torch >= 2.13 , < 2.14", "torch (>=2.13,<2.14)", "torch~=2.13.0"),
+        *("torch>=2.13.0rc1,<2.14", "torch==2.13.*", "torch>=2.13,<2.14 ; python_version > '3.8'"),
+        *("torch>=2.13,<2.14; python_version < '3.8'", "torch[opt-einsum]>=2.13,<2.14"),
+    ],
+)
+def test_a_lock_of_uv_is_never_from_before(locked: Project, requirement: str) -> None:
+    file = locked.path / "pyproject.toml"
+    text = file.read_text("utf-8").replace('"torch>=2.13,<2.14"', f'"{requirement}"')
+    ours = "[tool.uv]\n"
+    file.write_text(text.replace(ours, f'{ours}override-dependencies = ["torch<2.14.0"]\n'), "utf-8")
+    locked.uv("lock")
+    assert not [line for line in check(locked)[1] if "from before" in line]
 
 
 def test_a_wheel_without_a_hash(locked: Project) -> None:

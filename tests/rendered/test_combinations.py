@@ -75,7 +75,7 @@ def rendered(strategy: str, line: str) -> Iterator[dict[str, Any]]:
     the other one of a pair, on either system, alone and beside all others.
 
     Which pair it is changes names, and the plan: `test_plan` goes through all of them. Of a line in
-    the middle one combination will do: `test_matrix` renders and locks each of its backends.
+    the middle one combination will do: `test_matrix` locks all of its backends.
     """
     backends = TABLES.lines[line].backends()
     if line not in SOME_LINES:

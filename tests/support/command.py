@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from copier._cli import CopierApp
+from plumbum import local
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,12 @@ def copier(*arguments: str | Path, folder: Path | None = None, **environment: st
                     patch.chdir(folder)
                 for name, value in environment.items():
                     patch.setenv(name, value)
-                _, code = CopierApp.run(["copier", *map(os.fspath, arguments)], exit=False)
+                with local.env(**environment):
+                    _, code = CopierApp.run(["copier", *map(os.fspath, arguments)], exit=False)
         finally:
             os.dup2(before, 2)
             os.close(before)
         said.seek(0)
-        return Ended(code, said.read())
+        ended = Ended(code, said.read())
+    assert "Traceback" not in ended.stderr, ended.stderr
+    return ended

@@ -107,8 +107,8 @@ def test_a_lock_from_before_another_line_is_told(locked: Project) -> None:
 def test_a_lock_of_uv_is_never_from_before(locked: Project, requirement: str) -> None:
     file = locked.path / "pyproject.toml"
     text = file.read_text("utf-8").replace('"torch>=2.13,<2.14"', f'"{requirement}"')
-    ours = "[tool.uv]\n"
-    file.write_text(text.replace(ours, f'{ours}override-dependencies = ["torch<2.14.0"]\n'), "utf-8")
+    overridden = '[tool.uv]\noverride-dependencies = ["torch<2.14.0"]\n'
+    file.write_text(text.replace("[tool.uv]\n", overridden), "utf-8")
     locked.uv("lock")
     assert not [line for line in check(locked)[1] if "from before" in line]
 
